@@ -1,0 +1,50 @@
+"""One edition as values: everything the mail says, decided before anything is rendered."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from digests.facts import ComparisonFacts, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A reviewer's own words, cut at the end of a sentence. *score* is out of 100."""
+
+    text: str
+    tool: str
+    reviewer: str | None = None
+    score: int | None = None
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One comparison in an edition.
+
+    *address* is the full comparison's page. *changes* are sentences on what
+    moved since readers last saw it; empty for a comparison they never saw.
+    """
+
+    facts: ComparisonFacts
+    address: str
+    case: Quote | None = None
+    dissent: Quote | None = None
+    changes: tuple[str, ...] = ()
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What one digest says to the readers who share a choice of topics.
+
+    *issue* is ``2026-W48``, *number* the 48 in it; *dated* is the day it goes
+    out where the schedule lives. *opening* is Markdown.
+    """
+
+    issue: str
+    number: int
+    dated: date
+    subject: str
+    preheader: str
+    opening: str
+    entries: tuple[Entry, ...]

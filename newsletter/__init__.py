@@ -1,0 +1,1 @@
+"""How a digest gets from the store to its readers."""

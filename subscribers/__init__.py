@@ -1,0 +1,1 @@
+"""Who receives it: people, their consent, and what they did with what they got."""
