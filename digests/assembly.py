@@ -1,0 +1,152 @@
+"""The store -> a draft: which comparisons make this edition, and what it says about them."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import exists
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, select
+
+from digests import wording
+from digests.comparisons import Revision
+from digests.edition import Edition, Entry
+from digests.facts import ComparisonFacts, Verdict
+from digests.models import Digest, DigestItem
+from digests.schedule import Occurrence, OccurrenceStatus, Schedule, take
+
+#: A comparison that found no place in any edition for this long is no longer news.
+STALE_AFTER: Final = timedelta(weeks=8)
+
+
+def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | None:
+    """Take *turn* and make its draft; None when it was taken, too late, or there is nothing new.
+
+    Safe from any number of beats at once: only the caller that takes the turn
+    assembles, and its comparisons are consumed in the same transaction.
+    """
+    schedule = session.get_one(Schedule, turn.schedule_id)
+    late_after = turn.send_at + timedelta(minutes=schedule.late_for)
+    if now > late_after:
+        why = f"due at {turn.send_at:%Y-%m-%d %H:%M} UTC, found only at {now:%Y-%m-%d %H:%M} UTC"
+        take(session, turn, status=OccurrenceStatus.missed, reason=why, now=now)
+        return None
+    chosen = choose(session, before=turn.cutoff_at, at_most=schedule.at_most)
+    if not chosen:
+        why = "no comparison is new"
+        take(session, turn, status=OccurrenceStatus.empty, reason=why, now=now)
+        return None
+    if not take(session, turn, status=OccurrenceStatus.assembled, reason=None, now=now):
+        return None
+    entries = [_entry(revision) for revision in chosen]
+    digest = Digest(
+        issue=_issue(session, turn.send_at, schedule.zone),
+        number=turn.send_at.astimezone(ZoneInfo(schedule.zone)).isocalendar().week,
+        occurrence_id=turn.id,
+        zone=schedule.zone,
+        window_start=_window_start(session, schedule, turn),
+        window_end=turn.cutoff_at,
+        send_at=turn.send_at,
+        late_after=late_after,
+        subject=wording.subject_of(entries),
+        preheader=wording.preheader_of(entries),
+        opening=wording.opening_of(entries),
+        assembled_at=now,
+    )
+    session.add(digest)
+    session.flush()
+    for position, revision in enumerate(chosen):
+        session.add(
+            DigestItem(digest_id=digest.id or 0, revision_id=revision.id or 0, position=position)
+        )
+    session.flush()
+    return digest
+
+
+def choose(session: Session, *, before: datetime, at_most: int) -> list[Revision]:
+    """The news no edition has carried yet, best first.
+
+    The latest material revision of each comparison, taken in before *before*.
+    What finds no place stays available for the next edition.
+    """
+    later = aliased(Revision)
+    candidates = session.exec(
+        select(Revision)
+        .where(
+            col(Revision.material),
+            col(Revision.taken_in_at) < before,
+            col(Revision.taken_in_at) >= before - STALE_AFTER,
+            ~exists().where(col(DigestItem.revision_id) == col(Revision.id)),
+            ~exists().where(
+                col(later.comparison_id) == col(Revision.comparison_id),
+                col(later.number) > col(Revision.number),
+                col(later.material),
+                col(later.taken_in_at) < before,
+            ),
+        )
+        .order_by(col(Revision.taken_in_at).desc(), col(Revision.id).desc())
+        .limit(at_most)
+    ).all()
+    return sorted(candidates, key=_newsworthiness, reverse=True)
+
+
+def edition(session: Session, digest: Digest, *, address: str) -> Edition:
+    """*digest* as values. *address* is where a full comparison stands, with ``{slug}`` in it."""
+    rows = session.exec(
+        select(Revision)
+        .join(DigestItem, col(DigestItem.revision_id) == col(Revision.id))
+        .where(col(DigestItem.digest_id) == digest.id)
+        .order_by(col(DigestItem.position))
+    )
+    return Edition(
+        issue=digest.issue,
+        number=digest.number,
+        dated=digest.send_at.astimezone(ZoneInfo(digest.zone)).date(),
+        subject=digest.subject,
+        preheader=digest.preheader,
+        opening=digest.opening,
+        entries=tuple(_entry(revision, address=address) for revision in rows),
+    )
+
+
+def _entry(revision: Revision, *, address: str = "") -> Entry:
+    facts = ComparisonFacts.model_validate(revision.facts)
+    return wording.entry(
+        facts,
+        address=address.replace("{slug}", facts.slug),
+        changes=tuple(revision.changes) if revision.number > 1 else (),
+    )
+
+
+def _newsworthiness(revision: Revision) -> tuple[int, int, datetime]:
+    """A fully reviewed pair leads before a thin one, a divided panel before a unanimous one."""
+    facts = ComparisonFacts.model_validate(revision.facts)
+    reviews = [review for tool in facts.tools for review in tool.reviews]
+    scored = sum(review.score is not None for review in reviews)
+    dissents = sum(review.verdict is Verdict.skip for review in reviews)
+    return scored, min(dissents, len(reviews) - dissents), revision.taken_in_at
+
+
+def _window_start(session: Session, schedule: Schedule, turn: Occurrence) -> datetime:
+    """Where the schedule's last window closed: editions' windows join without a gap."""
+    last = session.exec(
+        select(Occurrence.cutoff_at)
+        .where(
+            col(Occurrence.schedule_id) == schedule.id,
+            col(Occurrence.cutoff_at) < turn.cutoff_at,
+            col(Occurrence.status) == OccurrenceStatus.assembled,
+        )
+        .order_by(col(Occurrence.cutoff_at).desc())
+    ).first()
+    return last or turn.cutoff_at - timedelta(weeks=1)
+
+
+def _issue(session: Session, send_at: datetime, zone: str) -> str:
+    """``2026-W48``; a second edition of the same week is ``2026-W48-2``."""
+    year, week, _ = send_at.astimezone(ZoneInfo(zone)).isocalendar()
+    name = f"{year}-W{week:02}"
+    taken = set(session.exec(select(Digest.issue).where(col(Digest.issue).startswith(name))))
+    count = 1
+    while (issue := name if count == 1 else f"{name}-{count}") in taken:
+        count += 1
+    return issue

@@ -1,0 +1,211 @@
+"""Who may hand which batch to a provider: claims, leases and fences.
+
+A claim is a conditional UPDATE whose row count is the lock. It is committed
+before the provider is spoken to, and the intent to post is committed once more
+right before the bytes leave: a worker that dies in between certainly sent
+nothing, and one that wakes up late finds its fence outrun and posts nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import CursorResult, and_, exists, or_, select, update
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.elements import ColumnElement
+from sqlmodel import Session, col
+
+from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Halt
+
+#: From where a batch may move to where; every UPDATE below and in settlement names its source.
+NEXT: Final[dict[BatchStatus, frozenset[BatchStatus]]] = {
+    BatchStatus.planned: frozenset({BatchStatus.claimed, BatchStatus.rejected}),
+    BatchStatus.claimed: frozenset(
+        {BatchStatus.planned, BatchStatus.accepted, BatchStatus.rejected, BatchStatus.uncertain}
+    ),
+    BatchStatus.uncertain: frozenset(
+        {BatchStatus.accepted, BatchStatus.planned, BatchStatus.rejected}
+    ),
+    BatchStatus.accepted: frozenset(),
+    BatchStatus.rejected: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The sole right to settle one batch, as long as its fence is the newest."""
+
+    digest_id: int
+    number: int
+    fence: int
+    rendition_id: int
+    key: str
+    size: int
+    attempts: int
+    provider: str | None
+    first_posted_at: datetime | None
+    body_hash: str | None
+
+
+def claim(
+    session: Session, digest_id: int, *, worker: str, lease_until: datetime, now: datetime
+) -> Claim | None:
+    """Take the next batch of an edition that may go now; None when there is none.
+
+    Nothing is claimed of an edition that is not sending, of a later wave, before
+    its hour, or while the kill switch is on: the same statement asks.
+    """
+    # An alias: the subquery must read the table by itself, and not mean the row being updated.
+    waiting = aliased(Batch)
+    open_one = (
+        select(col(waiting.number))
+        .where(
+            col(waiting.digest_id) == digest_id,
+            col(waiting.status) == BatchStatus.planned,
+            or_(col(waiting.not_before).is_(None), col(waiting.not_before) <= now),
+            col(waiting.wave) <= _wave_of(digest_id),
+            may_send(digest_id),
+        )
+        .order_by(col(waiting.number))
+        .limit(1)
+        .with_for_update(skip_locked=True, of=waiting)
+        .scalar_subquery()
+    )
+    taken = session.execute(
+        update(Batch)
+        .where(
+            col(Batch.digest_id) == digest_id,
+            col(Batch.number) == open_one,
+            col(Batch.status) == BatchStatus.planned,
+        )
+        .values(
+            status=BatchStatus.claimed,
+            fence=col(Batch.fence) + 1,
+            attempts=col(Batch.attempts) + 1,
+            claimed_by=worker[:80],
+            lease_until=lease_until,
+            posted_at=None,
+        )
+        .returning(*_CLAIMED)
+        .execution_options(synchronize_session=False)
+    ).first()
+    return Claim(digest_id, *taken) if taken else None
+
+
+def claim_again(  # noqa: PLR0913 - the state it was decided on, and who asks
+    session: Session,
+    digest_id: int,
+    number: int,
+    *,
+    fence: int,
+    worker: str,
+    lease_until: datetime,
+    now: datetime,
+) -> Claim | None:
+    """Take an *uncertain* batch for another attempt under the same key; it stays uncertain.
+
+    None when somebody else took it since the caller looked (*fence*).
+    """
+    taken = session.execute(
+        update(Batch)
+        .where(
+            col(Batch.digest_id) == digest_id,
+            col(Batch.number) == number,
+            col(Batch.status) == BatchStatus.uncertain,
+            col(Batch.fence) == fence,
+            or_(col(Batch.lease_until).is_(None), col(Batch.lease_until) <= now),
+            ~exists().where(col(Halt.id) == 1),
+        )
+        .values(
+            fence=fence + 1,
+            attempts=col(Batch.attempts) + 1,
+            claimed_by=worker[:80],
+            lease_until=lease_until,
+            checked_at=now,
+        )
+        .returning(*_CLAIMED)
+        .execution_options(synchronize_session=False)
+    ).first()
+    return Claim(digest_id, *taken) if taken else None
+
+
+_CLAIMED: Final = (
+    col(Batch.number),
+    col(Batch.fence),
+    col(Batch.rendition_id),
+    col(Batch.key),
+    col(Batch.size),
+    col(Batch.attempts),
+    col(Batch.provider),
+    col(Batch.first_posted_at),
+    col(Batch.body_hash),
+)
+
+
+def exclude(
+    session: Session, claim_: Claim, unwanted: dict[str, list[int]], *, now: datetime
+) -> None:
+    """Leave out the subscribers that must not get it after all; *unwanted* maps a reason to their ids."""
+    for reason, ids in unwanted.items():
+        session.execute(
+            update(Delivery)
+            .where(
+                col(Delivery.digest_id) == claim_.digest_id,
+                col(Delivery.subscriber_id).in_(ids),
+                col(Delivery.batch) == claim_.number,
+                col(Delivery.outcome).is_(None),
+            )
+            .values(outcome="excluded", reason=reason, decided_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def intend(
+    session: Session, claim_: Claim, *, provider: str, body_hash: str, now: datetime
+) -> bool:
+    """Commit to posting exactly these bytes to *provider* now; False means: do not post.
+
+    It is False when the lease ran out, another worker took over, or somebody
+    stopped the edition or everything since the claim.
+    """
+    return changed(
+        session,
+        update(Batch)
+        .where(
+            held(claim_),
+            col(Batch.status).in_([BatchStatus.claimed, BatchStatus.uncertain]),
+            col(Batch.lease_until) > now,
+            may_send(claim_.digest_id),
+        )
+        .values(
+            posted_at=now,
+            first_posted_at=claim_.first_posted_at or now,
+            provider=provider,
+            body_hash=body_hash,
+        ),
+    )
+
+
+def may_send(digest_id: int) -> ColumnElement[bool]:
+    """SQL: the edition is sending and the kill switch is off."""
+    return and_(
+        exists().where(col(Digest.id) == digest_id, col(Digest.status) == DigestStatus.sending),
+        ~exists().where(col(Halt.id) == 1),
+    )
+
+
+def _wave_of(digest_id: int) -> Any:  # noqa: ANN401 - a scalar subquery
+    return select(col(Digest.wave)).where(col(Digest.id) == digest_id).scalar_subquery()
+
+
+def held(claim_: Claim) -> ColumnElement[bool]:
+    return and_(
+        col(Batch.digest_id) == claim_.digest_id,
+        col(Batch.number) == claim_.number,
+        col(Batch.fence) == claim_.fence,
+    )
+
+
+def changed(session: Session, statement: Any) -> bool:  # noqa: ANN401 - an UPDATE of any shape
+    done = session.execute(statement.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", done).rowcount == 1

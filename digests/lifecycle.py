@@ -1,0 +1,116 @@
+"""The only place where an edition's status changes."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import CursorResult, update
+from sqlmodel import Session, col
+
+from digests.models import Digest, DigestStatus
+
+NEXT: Final[dict[DigestStatus, frozenset[DigestStatus]]] = {
+    DigestStatus.draft: frozenset({DigestStatus.approved, DigestStatus.cancelled}),
+    DigestStatus.approved: frozenset(
+        {DigestStatus.draft, DigestStatus.sending, DigestStatus.cancelled}
+    ),
+    DigestStatus.sending: frozenset({DigestStatus.paused, DigestStatus.sent}),
+    DigestStatus.paused: frozenset({DigestStatus.sending, DigestStatus.cancelled}),
+    DigestStatus.sent: frozenset(),
+    DigestStatus.cancelled: frozenset(),
+}
+
+
+class DigestError(Exception):
+    """Base of every refusal about an edition; carries no HTTP and no Celery."""
+
+
+class NoSuchDigest(DigestError):
+    """Nothing has that name."""
+
+    def __init__(self, issue: str) -> None:
+        super().__init__(f"There is no digest {issue}; `newsletter digests` lists them.")
+        self.issue = issue
+
+
+class IllegalTransition(DigestError):
+    """The edition is not in a state from which this step makes sense."""
+
+    def __init__(self, issue: str, *, current: str, wanted: str) -> None:
+        super().__init__(f"Digest {issue} is {current}; it cannot become {wanted}.")
+        self.issue, self.current, self.wanted = issue, current, wanted
+
+
+class NotWhatWasSeen(DigestError):
+    """The content is no longer what the editor looked at."""
+
+    def __init__(self, issue: str) -> None:
+        super().__init__(
+            f"Digest {issue} has changed since you looked at it; preview it again and approve that."
+        )
+        self.issue = issue
+
+
+def approve(session: Session, digest: Digest, *, content_hash: str, by: str, now: datetime) -> None:
+    """Put *by*'s name to exactly the content with *content_hash*."""
+    _move(
+        session,
+        digest,
+        DigestStatus.approved,
+        content_hash=content_hash,
+        approved_by=by,
+        approved_at=now,
+    )
+
+
+def void(session: Session, digest: Digest) -> None:
+    """Take an approval back, because what was approved has changed."""
+    _move(
+        session, digest, DigestStatus.draft, content_hash=None, approved_by=None, approved_at=None
+    )
+
+
+def start(session: Session, digest: Digest, *, audience: int, wave: int, now: datetime) -> None:
+    """Let the first wave go to an *audience* of that many people."""
+    _move(
+        session,
+        digest,
+        DigestStatus.sending,
+        audience=audience,
+        wave=wave,
+        wave_at=now,
+        started_at=now,
+    )
+
+
+def pause(session: Session, digest: Digest, *, reason: str) -> None:
+    """Stop after the batches that are in flight; *reason* is a sentence for the operator."""
+    _move(session, digest, DigestStatus.paused, paused_reason=reason[:500])
+
+
+def resume(session: Session, digest: Digest) -> None:
+    """Go on where it stopped."""
+    _move(session, digest, DigestStatus.sending, paused_reason=None)
+
+
+def finish(session: Session, digest: Digest, *, now: datetime) -> None:
+    """Close the books; the caller has made sure that nothing is planned or uncertain."""
+    _move(session, digest, DigestStatus.sent, finished_at=now)
+
+
+def cancel(session: Session, digest: Digest, *, now: datetime) -> None:
+    """Never send the rest."""
+    _move(session, digest, DigestStatus.cancelled, finished_at=now)
+
+
+def _move(session: Session, digest: Digest, wanted: DigestStatus, **values: object) -> None:
+    """Move *digest*, or refuse. The row count is the lock: of two callers one sees it change."""
+    sources = [status for status, targets in NEXT.items() if wanted in targets]
+    moved: CursorResult[object] = session.execute(  # type: ignore[assignment]  # an UPDATE's result
+        update(Digest)
+        .where(col(Digest.id) == digest.id, col(Digest.status).in_(sources))
+        .values(status=wanted, **values)
+        .execution_options(synchronize_session=False)
+    )
+    session.refresh(digest)
+    if moved.rowcount != 1:
+        raise IllegalTransition(digest.issue, current=digest.status, wanted=wanted)

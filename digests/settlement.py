@@ -1,0 +1,302 @@
+"""What an answer, or its absence, does to the ledger. Everything here is conditional on the fence.
+
+Three answers: accepted; certainly not taken (back to planned, no earlier than
+the provider says); nobody knows (uncertain, until proof or a person settles it).
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, cast
+from uuid import uuid4
+
+from sqlalchemy import CursorResult, func, insert, select, update
+from sqlmodel import Session, col
+
+from digests.claims import Claim, changed, held
+from digests.models import Batch, BatchStatus, Delivery, Outcome
+
+
+def accept(  # noqa: PLR0913 - the parts of one answer
+    session: Session,
+    claim: Claim,
+    *,
+    message_ids: Collection[str],
+    refused: Mapping[int, str],
+    again: Collection[int] = (),
+    reason: str | None = None,
+    now: datetime,
+) -> bool:
+    """The provider took it, save for *refused* (subscriber -> reason) and those to try *again*.
+
+    An answer that arrives after the lease ran out still counts while nobody
+    has taken over, for it is proof. False: somebody has, and nothing was changed.
+    """
+    if not changed(
+        session,
+        update(Batch)
+        .where(held(claim), col(Batch.status).in_([BatchStatus.claimed, BatchStatus.uncertain]))
+        .values(
+            status=BatchStatus.accepted,
+            message_ids=list(message_ids) or None,
+            reason=reason,
+            settled_at=now,
+            lease_until=None,
+        ),
+    ):
+        return False
+    refuse(session, claim.digest_id, refused, now=now)
+    if again:
+        split(session, claim.digest_id, claim.number, again)
+    return True
+
+
+def put_back(  # noqa: PLR0913 - the parts of one answer
+    session: Session,
+    claim: Claim,
+    *,
+    reason: str,
+    not_before: datetime | None,
+    refused: Mapping[int, str],
+    now: datetime,
+) -> bool:
+    """The provider certainly took nothing: plan it again, without those it refused for good."""
+    if not changed(
+        session,
+        update(Batch)
+        .where(held(claim), col(Batch.status) == BatchStatus.claimed)
+        .values(
+            status=BatchStatus.planned,
+            reason=reason[:500],
+            not_before=func.coalesce(not_before, col(Batch.not_before)),
+            lease_until=None,
+            posted_at=None,
+            first_posted_at=None,
+            # Without the refused the body is another one, and one key stands for one body.
+            **({"key": str(uuid4())} if refused else {}),
+        ),
+    ):
+        return False
+    refuse(session, claim.digest_id, refused, now=now)
+    _close_if_nothing_is_left(session, claim.digest_id, claim.number)
+    return True
+
+
+def doubt(session: Session, claim: Claim, *, reason: str) -> bool:
+    """Nobody knows whether the provider took it."""
+    return changed(
+        session,
+        update(Batch)
+        .where(held(claim), col(Batch.status).in_([BatchStatus.claimed, BatchStatus.uncertain]))
+        .values(status=BatchStatus.uncertain, reason=reason[:500], lease_until=None),
+    )
+
+
+def nothing_to_send(session: Session, claim: Claim, *, now: datetime) -> bool:
+    """Everybody in the batch was excluded: it is over without a call."""
+    return changed(
+        session,
+        update(Batch)
+        .where(held(claim), col(Batch.status) == BatchStatus.claimed)
+        .values(
+            status=BatchStatus.rejected, settled_at=now, lease_until=None, reason="all excluded"
+        ),
+    )
+
+
+def sweep(session: Session, *, now: datetime) -> tuple[int, int]:
+    """Take back what dead workers held; returns (planned again, uncertain).
+
+    Without the intent to post, nothing left the worker: plan it again. With it,
+    the provider may have it.
+    """
+    ran_out = (col(Batch.status) == BatchStatus.claimed) & (col(Batch.lease_until) < now)
+    safe = session.execute(
+        update(Batch)
+        .where(ran_out, col(Batch.posted_at).is_(None))
+        .values(
+            status=BatchStatus.planned,
+            lease_until=None,
+            reason="its worker vanished before posting",
+        )
+        .execution_options(synchronize_session=False)
+    )
+    unsure = session.execute(
+        update(Batch)
+        .where(ran_out, col(Batch.posted_at).is_not(None))
+        .values(
+            status=BatchStatus.uncertain,
+            lease_until=None,
+            reason="its worker vanished while posting",
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", safe).rowcount, cast("CursorResult[Any]", unsure).rowcount
+
+
+def prove_accepted(
+    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any], now: datetime
+) -> bool:
+    """An uncertain batch went out after all; *evidence* says who says so. False if it is settled."""
+    return _settle_uncertain(
+        session,
+        digest_id,
+        number,
+        evidence=evidence,
+        status=BatchStatus.accepted,
+        settled_at=now,
+        lease_until=None,
+    )
+
+
+def prove_absent(
+    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any]
+) -> bool:
+    """The provider never took an uncertain batch: plan it again. False if it is settled.
+
+    Copies that were proven one by one stay accepted and leave the batch.
+    """
+    if not _settle_uncertain(
+        session,
+        digest_id,
+        number,
+        evidence=evidence,
+        status=BatchStatus.planned,
+        key=str(uuid4()),
+        lease_until=None,
+        posted_at=None,
+        first_posted_at=None,
+    ):
+        return False
+    _close_if_nothing_is_left(session, digest_id, number)
+    return True
+
+
+def prove_copies(
+    session: Session,
+    digest_id: int,
+    number: int,
+    subscriber_ids: Collection[int],
+    *,
+    reason: str,
+    now: datetime,
+) -> int:
+    """These copies of an uncertain batch went out, whatever becomes of the others."""
+    done = session.execute(
+        update(Delivery)
+        .where(
+            col(Delivery.digest_id) == digest_id,
+            col(Delivery.batch) == number,
+            col(Delivery.subscriber_id).in_(subscriber_ids),
+            col(Delivery.outcome).is_(None),
+        )
+        .values(outcome=Outcome.accepted, reason=reason[:300], decided_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", done).rowcount
+
+
+def refuse(session: Session, digest_id: int, refused: Mapping[int, str], *, now: datetime) -> None:
+    """These addresses were refused for good; their neighbours are not touched."""
+    for subscriber_id, reason in refused.items():
+        session.execute(
+            update(Delivery)
+            .where(
+                col(Delivery.digest_id) == digest_id,
+                col(Delivery.subscriber_id) == subscriber_id,
+                col(Delivery.outcome).is_(None),
+            )
+            .values(outcome=Outcome.rejected, reason=reason[:300], decided_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def split(
+    session: Session, digest_id: int, number: int, subscriber_ids: Collection[int]
+) -> int | None:
+    """Move the copies that were certainly not taken to a batch of their own; returns its number."""
+    last = session.scalar(
+        select(func.max(col(Batch.number))).where(col(Batch.digest_id) == digest_id)
+    )
+    fresh = int(last or 0) + 1
+    moved = session.execute(
+        update(Delivery)
+        .where(
+            col(Delivery.digest_id) == digest_id,
+            col(Delivery.batch) == number,
+            col(Delivery.subscriber_id).in_(subscriber_ids),
+            col(Delivery.outcome).is_(None),
+        )
+        .values(batch=fresh)
+        .execution_options(synchronize_session=False)
+    )
+    count = cast("CursorResult[Any]", moved).rowcount
+    if not count:
+        return None
+    old = session.get_one(Batch, (digest_id, number))
+    session.refresh(old)
+    session.execute(
+        insert(Batch).values(
+            digest_id=digest_id,
+            number=fresh,
+            rendition_id=old.rendition_id,
+            size=count,
+            wave=old.wave,
+            not_before=None,
+            status=BatchStatus.planned,
+            key=str(uuid4()),
+            fence=0,
+            attempts=0,
+            reason=f"the provider put these copies of batch {number} off",
+        )
+    )
+    session.execute(
+        update(Batch)
+        .where(col(Batch.digest_id) == digest_id, col(Batch.number) == number)
+        .values(size=col(Batch.size) - count)
+        .execution_options(synchronize_session=False)
+    )
+    return fresh
+
+
+def _settle_uncertain(
+    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any], **values: Any
+) -> bool:
+    batch = session.get(Batch, (digest_id, number))
+    if batch is None:
+        return False
+    session.refresh(batch)
+    return changed(
+        session,
+        update(Batch)
+        .where(
+            col(Batch.digest_id) == digest_id,
+            col(Batch.number) == number,
+            col(Batch.status) == BatchStatus.uncertain,
+            col(Batch.fence) == batch.fence,
+        )
+        .values(evidence=[*(batch.evidence or []), evidence], **values),
+    )
+
+
+def _close_if_nothing_is_left(session: Session, digest_id: int, number: int) -> None:
+    """A batch in which every copy has its own fate has none to share."""
+    open_copies = (
+        select(func.count())
+        .where(
+            col(Delivery.digest_id) == digest_id,
+            col(Delivery.batch) == number,
+            col(Delivery.outcome).is_(None),
+        )
+        .scalar_subquery()
+    )
+    session.execute(
+        update(Batch)
+        .where(
+            col(Batch.digest_id) == digest_id,
+            col(Batch.number) == number,
+            col(Batch.status) == BatchStatus.planned,
+            open_copies == 0,
+        )
+        .values(status=BatchStatus.rejected, reason="every copy in it was refused or excluded")
+        .execution_options(synchronize_session=False)
+    )

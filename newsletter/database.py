@@ -1,0 +1,122 @@
+"""The store's doorway: one engine, one unit of work for each step, committed at its edge."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import Session
+
+# Tables name each other by string; all must be known before the first query.
+import digests.comparisons  # noqa: F401
+import digests.schedule  # noqa: F401
+import subscribers.engagement  # noqa: F401
+from newsletter.settings import settings
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection as SqliteConnection
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+# Two processes of a fresh clone may start at the same moment; one migrates, the other waits.
+_MIGRATION_LOCK = 0x5EED_0001
+
+
+@lru_cache
+def engine() -> Engine:
+    """The process's engine, on a database that is made and migrated when it is first needed.
+
+    In production migrating is a step of the deployment (``newsletter migrate``) and not of a start.
+    """
+    made = open_engine(settings().database)
+    if settings().is_embedded:
+        migrate(made)
+    return made
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """One transaction that writes: committed at the end, rolled back when anything is raised.
+
+    On SQLite it takes the write lock at once, so that reading and then writing cannot deadlock.
+    Never open one while talking to a provider.
+    """
+    with Session(engine().execution_options(sqlite_begin="IMMEDIATE")) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A transaction that only reads, and never waits for a writer."""
+    with Session(engine()) as session:
+        yield session
+        session.rollback()
+
+
+def open_engine(url: str) -> Engine:
+    """An engine on *url* with the settings both databases need to keep their promises."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        made = create_engine(parsed, connect_args={"timeout": 60, "check_same_thread": False})
+        event.listen(made, "connect", _sqlite_connects)
+        event.listen(made, "begin", _sqlite_begins)
+        return made
+    return create_engine(
+        parsed,
+        pool_size=20,
+        max_overflow=20,
+        pool_pre_ping=True,
+        connect_args={"application_name": "newsletter", "options": "-c timezone=UTC"},
+    )
+
+
+def migrate(target: Engine, revision: str = "head") -> None:
+    """Bring *target* to *revision*; does nothing, quickly, when it is there already.
+
+    Safe from many processes at once: the first takes a lock, the others find the work done.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with target.connect() as connection:
+        if at_head(connection, config):
+            return
+    with target.execution_options(sqlite_begin="EXCLUSIVE").connect() as connection:
+        if target.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        else:
+            connection.execute(text("SELECT 1"))  # SQLAlchemy begins with the first statement
+        if not at_head(connection, config):
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+        connection.commit()
+
+
+def at_head(connection: Any, config: Config) -> bool:  # noqa: ANN401 - Alembic takes any connection
+    """Whether the database stands at the newest migration."""
+    heads = set(ScriptDirectory.from_config(config).get_heads())
+    return set(MigrationContext.configure(connection).get_current_heads()) == heads
+
+
+def _sqlite_connects(connection: "SqliteConnection", _record: ConnectionPoolEntry) -> None:
+    # SQLAlchemy's begin event starts every transaction; the driver must not start its own.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL and not NORMAL: an intent to send must survive a power cut, or a copy could go twice.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA cache_size=-65536")
+    cursor.close()
+
+
+def _sqlite_begins(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy hands its own connection
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")

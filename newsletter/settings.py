@@ -1,0 +1,199 @@
+"""What differs from one installation to the next, read from ``NEWSLETTER_*`` once, on first use."""
+
+from datetime import timedelta
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from newsletter.secrets import NAMES, embedded_secrets
+
+
+class Environment(StrEnum):
+    """Where this runs: everything under ``var/``, or real servers and a real provider."""
+
+    embedded = "embedded"
+    production = "production"
+
+
+class SettingsError(Exception):
+    """The environment does not make a service; the message says what to set."""
+
+
+class ProviderSettings(BaseModel):
+    """What one provider's adapter needs. *url* is empty for the vendor's own host."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = ""
+    token: SecretStr = SecretStr("")
+    webhook_key: SecretStr = SecretStr("")  # public key, signing secret or password, by provider
+    domain: str = ""  # Mailgun: the sending domain
+    stream: str = "broadcast"  # Postmark: the message stream
+    region: str = "eu-central-1"  # SES
+    key_id: str = ""  # SES: the access key's id
+    configuration_set: str = ""  # SES
+    topics: str = ""  # SES: the allowed SNS topic ARNs, comma-separated
+    webhook_user: str = "newsletter"  # Postmark and Brevo: the name in Basic auth
+    calls_per_second: float = 0  # shared by all workers; 0 for no limit of ours
+    search_lag: float | None = None  # seconds until absence from the search counts as proof
+
+
+class Settings(BaseSettings):
+    """Every setting, with its unit where it has one. Secrets do not print."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NEWSLETTER_",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        frozen=True,
+        extra="ignore",
+    )
+
+    environment: Environment = Environment.embedded
+    home: Path = Path("var")
+    schedules: Path = Path("celerybeat-schedule")
+
+    database_url: str = ""
+    broker_url: str = "filesystem://"
+    redis_url: str = ""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    sandbox_port: int = 8025
+    public_url: str = ""
+    site_url: str = ""  # the site's own compare pages: {site_url}/compare/{slug}
+
+    publication: str = "Weekly AI Tool Verdicts"
+    sender_name: str = "Ship or Skip"
+    sender_address: str = "verdicts@shiporskip.example"
+    reply_to: str = ""
+    postal_address: str = "Ship or Skip, 1 Example Street, Springfield"
+
+    esp: str = "sendgrid"  # one provider, or several in order of preference: "resend,sendgrid"
+    sendgrid: ProviderSettings = ProviderSettings()
+    resend: ProviderSettings = ProviderSettings()
+    mailgun: ProviderSettings = ProviderSettings()
+    postmark: ProviderSettings = ProviderSettings()
+    ses: ProviderSettings = ProviderSettings()
+    brevo: ProviderSettings = ProviderSettings()
+
+    link_secret: SecretStr = SecretStr("")
+    former_link_secrets: SecretStr = SecretStr("")  # comma-separated: links already mailed
+    suppression_secret: SecretStr = SecretStr("")
+    site_token: SecretStr = SecretStr("")
+
+    esp_timeout: float = Field(default=10.0, gt=0, le=120)  # seconds, for each phase of a request
+    lease: float = Field(default=120.0, gt=0)  # seconds a worker has for one batch
+    send_threads: int = Field(default=4, ge=1, le=64)  # calls in flight in one worker process
+    batch_size: int = Field(default=1000, ge=1, le=1000)  # copies a call, if the provider takes them
+    tick: float = Field(default=5.0, gt=0)  # seconds between two ticks of beat
+    canary_share: float = Field(default=0.0, ge=0, le=0.5)  # of the audience; 0 for none
+    canary_hold: float = Field(default=600.0, ge=0)  # seconds between the canary and the rest
+    breaker_failures: int = Field(default=5, ge=1)  # consecutive refusals that stop a provider
+    breaker_rest: float = Field(default=60.0, gt=0)  # seconds until a stopped provider is tried
+
+    track_opens: bool = True
+    track_clicks: bool = False
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "lines"] = "lines"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_the_embedded_secrets(cls, values: dict[str, object]) -> dict[str, object]:
+        """On the embedded default, what the environment leaves open comes from ``var/``."""
+        if values.get("environment", Environment.embedded) != Environment.embedded:
+            return values
+        home = Path(str(values.get("home") or "var"))
+        for name, secret in embedded_secrets(home).items():
+            field, _, part = name.partition(".")
+            if not part:
+                values.setdefault(field, secret)
+            elif isinstance(known := values.setdefault(field, {}), dict):
+                known.setdefault(part, secret)
+        return values
+
+    @model_validator(mode="after")
+    def _production_is_complete(self) -> Self:
+        if self.environment is Environment.embedded:
+            return self
+        missing = [
+            f"NEWSLETTER_{name.upper()}"
+            for name in (*NAMES, "database_url", "redis_url", "public_url")
+            if not _plain(getattr(self, name))
+        ]
+        for provider in self.esp_names:
+            known: ProviderSettings = getattr(self, provider)
+            missing += [
+                f"NEWSLETTER_{provider.upper()}_{part.upper()}"
+                for part in ("token", "webhook_key")
+                if not getattr(known, part).get_secret_value()
+                and not (provider == "ses" and part == "webhook_key")
+            ]
+        if missing:
+            raise ValueError(f"In production {_and(missing)} must be set.")
+        return self
+
+    @model_validator(mode="after")
+    def _providers_are_known(self) -> Self:
+        known = {name for name, f in type(self).model_fields.items() if f.annotation is ProviderSettings}
+        if unknown := [name for name in self.esp_names if name not in known]:
+            raise ValueError(f"NEWSLETTER_ESP names {unknown[0]!r}; known are {_and(sorted(known))}.")
+        if not self.esp_names:
+            raise ValueError(f"NEWSLETTER_ESP is empty; known are {_and(sorted(known))}.")
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.environment is Environment.embedded
+
+    @property
+    def esp_names(self) -> tuple[str, ...]:
+        """The providers in order of preference."""
+        return tuple(name.strip() for name in self.esp.split(",") if name.strip())
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL; SQLite under ``home`` unless one is set."""
+        url = self.database_url or f"sqlite:///{self.home / 'newsletter.db'}"
+        return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def web_url(self) -> str:
+        """The address readers' links start with, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://{self.host}:{self.sandbox_port}"
+
+    @property
+    def lease_for(self) -> timedelta:
+        return timedelta(seconds=self.lease)
+
+
+@lru_cache
+def settings() -> Settings:
+    """Read the environment once, on first use and not on import.
+
+    Raises SettingsError with one sentence when it does not make a service.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "_".join(str(part) for part in first["loc"]).upper()
+        said = str(first["msg"]).removeprefix("Value error, ")
+        raise SettingsError(f"NEWSLETTER_{where}: {said}." if where else said) from None
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,32 @@
+"""Who is to be mailed, as SQL: asked once when an edition is planned and again in each claim."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, exists, literal, null, select
+from sqlmodel import col
+
+from subscribers.models import Subscriber, SubscriberStatus, Suppression
+
+
+def audience() -> Select[Any]:
+    """Everybody an edition considers: those who agreed to it, with the reason for leaving one out.
+
+    Columns: subscriber_id, reason (None: to be mailed), topics, zone.
+    """
+    return select(
+        col(Subscriber.id).label("subscriber_id"),
+        not_wanted().label("reason"),
+        literal("all").label("topics"),
+        col(Subscriber.zone).label("zone"),
+    ).where(col(Subscriber.status) == SubscriberStatus.active)
+
+
+def not_wanted() -> ColumnElement[str | None]:
+    """SQL: why this person must not be mailed at this moment, NULL when they may be."""
+    suppressed = exists().where(col(Suppression.address_key) == col(Subscriber.address_key))
+    return case(
+        (col(Subscriber.address).is_(None), "erased"),
+        (col(Subscriber.status) != SubscriberStatus.active, col(Subscriber.status)),
+        (suppressed, "suppressed"),
+        else_=null(),
+    )

@@ -1,0 +1,100 @@
+"""What people did with what they got: each observation kept once, whatever the order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Column, CursorResult, Enum, Index, func
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from subscribers.models import BIG
+
+
+class Reader(StrEnum):
+    """Who was behind an open or a click."""
+
+    person = "person"
+    machine = "machine"
+    unknown = "unknown"
+
+
+class Engagement(SQLModel, table=True):
+    """One observation about one person's copy of one edition; the primary key makes it count once.
+
+    ``digest_id`` is 0 for what belongs to no edition. Partitioned like the ledger.
+    """
+
+    __table_args__ = (
+        Index("ix_engagement_kind", "digest_id", "kind", "subscriber_id"),
+        {"postgresql_partition_by": "LIST (digest_id)"},
+    )
+
+    digest_id: int = Field(primary_key=True)
+    event_key: str = Field(primary_key=True, max_length=240)
+    subscriber_id: int | None = Field(default=None, sa_type=BIG)
+    kind: str = Field(max_length=20)
+    occurred_at: datetime
+    recorded_at: datetime
+    provider: str = Field(default="", max_length=20)  # empty for our own pixel, links and pages
+    reader: Reader = Field(
+        default=Reader.unknown,
+        sa_column=Column(
+            Enum(Reader, native_enum=False, length=10, values_callable=lambda e: [m.value for m in e]),
+            nullable=False,
+        ),
+    )
+    why: str = Field(default="", max_length=100)  # what the class of reader rests on
+    reason: str | None = Field(default=None, max_length=300)  # a bounce's words, a click's link
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An engagement before it is stored; *key* is unique within the digest."""
+
+    digest_id: int
+    key: str
+    subscriber_id: int | None
+    kind: str
+    occurred_at: datetime
+    provider: str = ""
+    reader: Reader = Reader.unknown
+    why: str = ""
+    reason: str | None = None
+
+
+def record(session: Session, observations: Sequence[Observation], *, now: datetime) -> int:
+    """Keep what is new among *observations*, in one statement; returns how many were new."""
+    if not observations:
+        return 0
+    rows = [
+        {
+            "digest_id": seen.digest_id,
+            "event_key": seen.key[:240],
+            "subscriber_id": seen.subscriber_id,
+            "kind": seen.kind,
+            "occurred_at": seen.occurred_at,
+            "recorded_at": now,
+            "provider": seen.provider,
+            "reader": seen.reader,
+            "why": seen.why,
+            "reason": seen.reason[:300] if seen.reason else None,
+        }
+        for seen in observations
+    ]
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    stored: CursorResult[object] = session.execute(  # type: ignore[assignment]  # an INSERT's result
+        dialect.insert(Engagement).values(rows).on_conflict_do_nothing()
+    )
+    return stored.rowcount
+
+
+def people_by_kind(session: Session, digest_id: int) -> dict[str, int]:
+    """How many different people did each thing with that edition; a person counts once a kind."""
+    rows = session.exec(
+        select(Engagement.kind, func.count(func.distinct(col(Engagement.subscriber_id))))
+        .where(col(Engagement.digest_id) == digest_id, col(Engagement.subscriber_id).is_not(None))
+        .group_by(col(Engagement.kind))
+    )
+    return {kind: count for kind, count in rows}  # noqa: C416 - rows are tuples of their own type

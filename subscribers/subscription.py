@@ -1,0 +1,143 @@
+"""Joining and leaving: the only place where a subscriber's status changes."""
+
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import CursorResult, update
+from sqlmodel import Session, col, select
+
+from subscribers.addresses import address_key, normal_form
+from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppression
+
+NEXT: Final[dict[SubscriberStatus, frozenset[SubscriberStatus]]] = {
+    SubscriberStatus.pending: frozenset(
+        {SubscriberStatus.active, SubscriberStatus.unsubscribed, SubscriberStatus.bounced}
+    ),
+    SubscriberStatus.active: frozenset(
+        {SubscriberStatus.unsubscribed, SubscriberStatus.bounced, SubscriberStatus.complained}
+    ),
+    SubscriberStatus.unsubscribed: frozenset({SubscriberStatus.active}),
+    SubscriberStatus.bounced: frozenset(
+        {SubscriberStatus.active, SubscriberStatus.unsubscribed, SubscriberStatus.complained}
+    ),
+    SubscriberStatus.complained: frozenset({SubscriberStatus.active}),
+}
+
+
+class SubscriberError(Exception):
+    """Base of every refusal about a person; never holds the address."""
+
+
+class AddressSuppressed(SubscriberError):
+    """This address must not be mailed, whoever asks; only the person's own confirmation lifts it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"That address is suppressed ({reason}); it comes back only by its owner's confirmation."
+        )
+        self.reason = reason
+
+
+def find(session: Session, address: str, *, secret: str) -> Subscriber | None:
+    """The person with that address, however they spelled it."""
+    key = address_key(normal_form(address), secret=secret)
+    return session.exec(select(Subscriber).where(col(Subscriber.address_key) == key)).first()
+
+
+def add_confirmed(  # noqa: PLR0913 - what consent must be able to show
+    session: Session,
+    address: str,
+    *,
+    page: str,
+    wording: str,
+    secret: str,
+    now: datetime,
+    zone: str = "UTC",
+) -> tuple[Subscriber, bool]:
+    """Add a person whose consent an operator vouches for; returns them, and whether they are new.
+
+    Somebody who is known already is left exactly as they are. Raises
+    AddressSuppressed and BadAddress.
+    """
+    if known := find(session, address, secret=secret):
+        return known, False
+    key = address_key(normal_form(address), secret=secret)
+    if suppressed := session.get(Suppression, key):
+        raise AddressSuppressed(suppressed.reason)
+    person = Subscriber(
+        address=address.strip(),
+        address_key=key,
+        status=SubscriberStatus.active,
+        zone=zone,
+        source=page,
+        joined_at=now,
+        confirmed_at=now,
+    )
+    session.add(person)
+    session.flush()
+    for kind in ("joined", "confirmed"):
+        session.add(
+            Consent(
+                subscriber_id=person.id or 0,
+                kind=kind,
+                happened_at=now,
+                page=page,
+                wording=wording,
+            )
+        )
+    return person, True
+
+
+def leave(
+    session: Session, subscriber_id: int, *, how: str, digest_id: int | None, now: datetime
+) -> bool:
+    """They want no more mail. True the first time; repeats, and people unknown, change nothing."""
+    left = _move(
+        session,
+        subscriber_id,
+        SubscriberStatus.unsubscribed,
+        left_at=now,
+        left_how=how,
+        left_digest_id=digest_id,
+    )
+    if left:
+        session.add(
+            Consent(subscriber_id=subscriber_id, kind="left", happened_at=now, page=how)
+        )
+    return left
+
+
+def stop_mailing(
+    session: Session,
+    subscriber_id: int,
+    *,
+    status: SubscriberStatus,
+    reason: str,
+    detail: str = "",
+    now: datetime,
+) -> bool:
+    """A hard bounce or a complaint: suppressed at once and for every edition. True the first time."""
+    person = session.get(Subscriber, subscriber_id)
+    if person is None or person.address_key is None:
+        return False
+    if session.get(Suppression, person.address_key) is None:
+        session.add(
+            Suppression(address_key=person.address_key, reason=reason, since=now, detail=detail[:300])
+        )
+    return _move(session, subscriber_id, status, left_at=now, left_how=reason[:40])
+
+
+def _move(
+    session: Session,
+    subscriber_id: int,
+    wanted: SubscriberStatus,
+    **values: Any,  # noqa: ANN401 - columns of several types
+) -> bool:
+    sources = [status for status, targets in NEXT.items() if wanted in targets]
+    moved = session.execute(
+        update(Subscriber)
+        .where(col(Subscriber.id) == subscriber_id, col(Subscriber.status).in_(sources))
+        .values(status=wanted, **values)
+        .execution_options(synchronize_session="fetch")
+    )
+    return cast("CursorResult[Any]", moved).rowcount == 1
