@@ -68,6 +68,36 @@ def ref(all_tags: str) -> str:
     return all_tags[:_HEAD] + all_tags[-_REF_TAG:]
 
 
+def cut_all(all_tags: str) -> tuple[str, tuple[str, ...]]:
+    """The delivery reference, and the tokens in the order of ``Purpose``."""
+    head = all_tags[:_HEAD]
+    return head + all_tags[-_REF_TAG:], (
+        head + all_tags[12:28],
+        head + all_tags[28:44],
+        head + all_tags[44:60],
+        head + all_tags[60:76],
+        head + all_tags[76:92],
+    )
+
+
+def batch_tag(digest_id: int, number: int) -> str:
+    """What the provider knows a batch by: ours to recognise, and nobody else's to guess."""
+    return f"b{digest_id}-{number}-{_batch_mac(digest_id, number)}"
+
+
+def batch_of_tag(tag: str) -> tuple[int, int] | None:
+    """The digest and the number that *tag* names, None if it is not one of ours."""
+    parts = tag.removeprefix("b").split("-", 2)
+    if not tag.startswith("b") or len(parts) != 3 or not all(p.isdecimal() for p in parts[:2]):  # noqa: PLR2004
+        return None
+    digest_id, number = int(parts[0]), int(parts[1])
+    for candidate in _signers():
+        expected = _batch_mac(digest_id, number, candidate)
+        if hmac.compare_digest(expected.encode(), parts[2].encode()):
+            return digest_id, number
+    return None
+
+
 def signer() -> Signer:
     """The signer for new mail."""
     return _signers()[0]
@@ -97,6 +127,11 @@ def _verified(link: str, cut: Callable[[str], str]) -> CopyRef | None:
             if hmac.compare_digest(expected.encode(), link.encode()):
                 return CopyRef(digest_id, subscriber_id)
     return None
+
+
+def _batch_mac(digest_id: int, number: int, by: Signer | None = None) -> str:
+    key = (by or signer()).secret
+    return hashlib.blake2b(b"%d-%d" % (digest_id, number), digest_size=5, key=key).hexdigest()
 
 
 @lru_cache

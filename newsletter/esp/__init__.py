@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,13 @@ class Accepted:
     """The provider took it. *message_ids*: one for each copy, or a single one for the call.
 
     *refused* maps a copy's position to the provider's reason: those are final, the others stand.
+    *again* are the positions it certainly did not take and that may be tried once more. Both
+    have an empty message id.
     """
 
     message_ids: tuple[str, ...] = ()
     refused: Mapping[int, str] = field(default_factory=dict)
+    again: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,10 @@ class Event:
     characters. *delivery* and *batch* are our own references as they came
     back, None when the provider did not echo them. *machine*: the provider's
     flag, None when it has none. *occurred_at* is aware, in UTC.
+
+    *token* is a nonce that the provider's scheme allows once (Mailgun, whose signature does
+    not cover the event): the store keeps it with the key, takes the same pair for a repeat
+    and refuses the same token with another key.
     """
 
     kind: EventKind
@@ -191,6 +198,15 @@ class Event:
     machine: bool | None = None
     user_agent: str | None = None
     raw_kind: str = ""
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A genuine request to confirm that a webhook is ours: *url* was checked, and nothing is fetched yet."""
+
+    topic: str
+    url: str
 
 
 class EspError(Exception):
@@ -213,6 +229,30 @@ class BadPayload(EspError):
         self.provider, self.why = provider, why
 
 
+class CannotVerify(EspError):
+    """The webhook could not be checked just now; the provider is to send it again (503, never 4xx)."""
+
+    def __init__(self, provider: str, why: str) -> None:
+        super().__init__(f"The {provider} webhook could not be checked: {why}.")
+        self.provider, self.why = provider, why
+
+
+class BadSettings(EspError):
+    """An adapter cannot work with what it was given."""
+
+    def __init__(self, provider: str, why: str) -> None:
+        super().__init__(f"The settings for {provider} are wrong: {why}.")
+        self.provider, self.why = provider, why
+
+
+class Unsendable(EspError):
+    """The mailing cannot be put into the provider's words; no attempt was made and none can help."""
+
+    def __init__(self, provider: str, why: str) -> None:
+        super().__init__(f"{provider} cannot take this mailing: {why}.")
+        self.provider, self.why = provider, why
+
+
 class Esp(Protocol):
     """What the service needs of a provider."""
 
@@ -220,7 +260,7 @@ class Esp(Protocol):
     traits: Traits
 
     def encode(self, mailing: Mailing) -> Request:
-        """*mailing* as the provider's bytes; equal mailings give equal bytes."""
+        """*mailing* as the provider's bytes; equal mailings give equal bytes. Raises Unsendable."""
 
     def send(self, request: Request) -> Outcome:
         """Post *request* once. Never raises for what the provider or the network does."""
@@ -231,8 +271,25 @@ class Esp(Protocol):
     def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
         """The events of one webhook call; *headers* have lower-case names.
 
-        Raises BadSignature before anything is parsed, BadPayload for a signed body we cannot read.
+        Raises BadSignature before anything is parsed, BadPayload for a signed body we cannot
+        read, CannotVerify when the check itself was impossible.
         """
 
     def close(self) -> None:
         """Give back the connections."""
+
+
+@runtime_checkable
+class ShakesHands(Protocol):
+    """A provider that sends events only after its first call was answered (Amazon SNS)."""
+
+    def handshake(
+        self, headers: Mapping[str, str], body: bytes, *, now: datetime
+    ) -> Handshake | None:
+        """The confirmation that this webhook call asks for; None when it brings events.
+
+        Raises as ``events`` does, and BadSignature for a topic that is not on the allow-list.
+        """
+
+    def confirm(self, handshake: Handshake) -> bool:
+        """Answer it; False when the provider did not hear us. Safe to repeat."""

@@ -1,0 +1,60 @@
+"""Which provider to use: the first that answers, with the reason why another does not.
+
+A provider that fails several times in a row is left alone for a while, then
+tried with one call. The state is a row, so all workers see the same circuit.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import update
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from newsletter.esp import NotTaken, Unknown
+from newsletter.settings import settings
+
+
+class Circuit(SQLModel, table=True):
+    """One provider's run of failures."""
+
+    provider: str = Field(primary_key=True, max_length=20)
+    failures: int = 0
+    open_until: datetime | None = None
+    reason: str | None = Field(default=None, max_length=500)
+    failed_at: datetime | None = None
+
+
+def choose(session: Session, names: Sequence[str], *, now: datetime) -> str | None:
+    """The first of *names* that may be called now; None when all of them rest."""
+    resting = set(
+        session.exec(select(Circuit.provider).where(col(Circuit.open_until) > now))
+    )
+    return next((name for name in names if name not in resting), None)
+
+
+def closed(session: Session, name: str) -> None:
+    """A call went well: the run of failures is over. Writes nothing when there was none."""
+    session.execute(
+        update(Circuit)
+        .where(col(Circuit.provider) == name, col(Circuit.failures) > 0)
+        .values(failures=0, open_until=None, reason=None)
+    )
+
+
+def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: datetime) -> bool:
+    """Count a failure; True when it opened the circuit.
+
+    A refusal that names its recipients is about them and not about the
+    provider; one that no retry can help opens the circuit at once.
+    """
+    if isinstance(answer, NotTaken) and answer.refused:
+        return False
+    row = session.get(Circuit, name, with_for_update=True) or Circuit(provider=name)
+    row.failures += 1
+    row.reason, row.failed_at = answer.reason[:500], now
+    final = isinstance(answer, NotTaken) and answer.final
+    opens = final or row.failures >= settings().breaker_failures
+    if opens:
+        row.open_until = now + timedelta(seconds=settings().breaker_rest)
+    session.add(row)
+    return opens

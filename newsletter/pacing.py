@@ -1,0 +1,43 @@
+"""How many calls a second a provider account takes, shared by every worker."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits.strategies import MovingWindowRateLimiter
+
+from newsletter.settings import ProviderSettings, settings
+
+
+def wait_for_a_call(name: str, *, clock: Callable[[], datetime]) -> None:
+    """Return when the account may be called; at once when it has no limit.
+
+    Counted in Redis when there is one, else in this process: the embedded
+    default has a single worker. Never waits past half a lease.
+    """
+    limit = _limit_of(name)
+    if limit is None:
+        return
+    give_up = clock() + settings().lease_for / 2
+    while not _limiter().hit(limit, "provider", name) and clock() < give_up:
+        time.sleep(0.5 / limit.amount)
+
+
+@lru_cache
+def _limit_of(name: str) -> RateLimitItem | None:
+    known: ProviderSettings = getattr(settings(), name)
+    per_second = known.calls_per_second
+    if per_second <= 0:
+        return None
+    if per_second >= 1:
+        return RateLimitItemPerSecond(int(per_second))
+    return RateLimitItemPerSecond(1, round(1 / per_second))
+
+
+@lru_cache
+def _limiter() -> MovingWindowRateLimiter:
+    storage: Storage = RedisStorage(settings().redis_url) if settings().redis_url else MemoryStorage()
+    return MovingWindowRateLimiter(storage)
