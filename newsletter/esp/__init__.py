@@ -84,6 +84,7 @@ class Accepted:
     message_ids: tuple[str, ...] = ()
     refused: Mapping[int, str] = field(default_factory=dict)
     again: frozenset[int] = frozenset()
+    reason: str | None = None  # how it is known, when not from the plain answer to this call
 
 
 @dataclass(frozen=True, slots=True)

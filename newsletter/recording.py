@@ -1,0 +1,144 @@
+"""What providers and readers tell us, written down before they are answered; each thing once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+from sqlmodel import Session
+
+from newsletter import links
+from newsletter.esp import Event, EventKind
+from subscribers import engagement, subscription
+from subscribers.engagement import Observation, Reader
+from subscribers.models import Subscriber, SubscriberStatus
+
+log = structlog.get_logger()
+
+#: What an event does to the person, beyond being kept.
+_STOPS: Final = {
+    EventKind.hard_bounced: (SubscriberStatus.bounced, "hard bounce"),
+    EventKind.complained: (SubscriberStatus.complained, "complaint"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of the events of one webhook call."""
+
+    new: int
+    repeated: int
+    foreign: int  # about mail that is not ours: another application on the same account
+
+
+def record_events(
+    session: Session, provider: str, events: Sequence[Event], *, now: datetime
+) -> Recorded:
+    """Keep *events* and let them take effect; in any order and any number of times, to the same end."""
+    seen: list[Observation] = []
+    foreign = 0
+    for event in events:
+        copy = links.copy_of_ref(event.delivery) if event.delivery else None
+        if copy is None and event.delivery:
+            foreign += 1
+            continue
+        seen.append(
+            Observation(
+                digest_id=copy.digest_id if copy else 0,
+                key=f"{provider}:{event.key}",
+                subscriber_id=copy.subscriber_id if copy else None,
+                kind=event.kind if event.kind is not EventKind.unknown else "unknown",
+                occurred_at=event.occurred_at,
+                provider=provider,
+                reader=_reader_of(event),
+                why="the provider's flag" if event.machine is not None else "",
+                reason=event.reason or event.link or event.raw_kind or None,
+            )
+        )
+    new = engagement.record(session, seen, now=now)
+    for event in events:
+        _take_effect(session, event, now=now)
+    return Recorded(new=new, repeated=len(seen) - new, foreign=foreign)
+
+
+def record_open(session: Session, link: str, *, machine: bool, now: datetime) -> bool:
+    """Our own pixel was loaded. True when it counts: a genuine link, a reader who may be tracked, new."""
+    copy = links.copy_of(link, links.Purpose.open)
+    if copy is None:
+        return False
+    person = session.get(Subscriber, copy.subscriber_id)
+    if person is None or not person.tracking:
+        return False
+    reader = Reader.machine if machine else Reader.unknown
+    seen = Observation(
+        digest_id=copy.digest_id,
+        key=f"open:{copy.subscriber_id}:{reader}",
+        subscriber_id=copy.subscriber_id,
+        kind=EventKind.opened,
+        occurred_at=now,
+        reader=reader,
+        why="an image proxy" if machine else "",
+    )
+    return engagement.record(session, [seen], now=now) == 1
+
+
+def unsubscribe(session: Session, link: str, *, how: str, now: datetime) -> bool:
+    """The reader of *link* leaves: against the person and the digest, once. False for a forged link.
+
+    True on repeats too, and for a person who has meanwhile been erased: there is nothing to tell them.
+    """
+    copy = links.copy_of(link, links.Purpose.unsubscribe)
+    if copy is None:
+        return False
+    left = subscription.leave(
+        session, copy.subscriber_id, how=how, digest_id=copy.digest_id, now=now
+    )
+    if left:
+        _observe_leaving(session, copy, how=how, now=now)
+    return True
+
+
+def _take_effect(session: Session, event: Event, *, now: datetime) -> None:
+    copy = links.copy_of_ref(event.delivery) if event.delivery else None
+    if copy is None:
+        return
+    if stop := _STOPS.get(event.kind):
+        status, reason = stop
+        subscription.stop_mailing(
+            session,
+            copy.subscriber_id,
+            status=status,
+            reason=reason,
+            detail=event.reason or "",
+            now=now,
+        )
+    elif event.kind is EventKind.unsubscribed and subscription.leave(
+        session,
+        copy.subscriber_id,
+        how="the provider's unsubscribe",
+        digest_id=copy.digest_id,
+        now=now,
+    ):
+        log.info("subscriber.left", digest=copy.digest_id, subscriber=copy.subscriber_id)
+
+
+def _observe_leaving(session: Session, copy: links.CopyRef, *, how: str, now: datetime) -> None:
+    seen = Observation(
+        digest_id=copy.digest_id,
+        key=f"unsubscribe:{copy.subscriber_id}:{now:%Y%m%d%H%M%S%f}",
+        subscriber_id=copy.subscriber_id,
+        kind=EventKind.unsubscribed,
+        occurred_at=now,
+        reader=Reader.person,
+        why="a POST",
+        reason=how,
+    )
+    engagement.record(session, [seen], now=now)
+    log.info("subscriber.left", digest=copy.digest_id, subscriber=copy.subscriber_id, how=how)
+
+
+def _reader_of(event: Event) -> Reader:
+    if event.machine is None:
+        return Reader.unknown
+    return Reader.machine if event.machine else Reader.unknown
