@@ -1,0 +1,1 @@
+"""Where people and providers come in: readers, the site, webhooks, and the front page."""
