@@ -24,6 +24,7 @@ def accept(  # noqa: PLR0913 - the parts of one answer
     refused: Mapping[int, str],
     again: Collection[int] = (),
     reason: str | None = None,
+    evidence: dict[str, Any] | None = None,
     now: datetime,
 ) -> bool:
     """The provider took it, save for *refused* (subscriber -> reason) and those to try *again*.
@@ -41,6 +42,7 @@ def accept(  # noqa: PLR0913 - the parts of one answer
             reason=reason,
             settled_at=now,
             lease_until=None,
+            **({"evidence": [evidence]} if evidence else {}),
         ),
     ):
         return False
@@ -169,6 +171,20 @@ def prove_absent(
         return False
     _close_if_nothing_is_left(session, digest_id, number)
     return True
+
+
+def looked(session: Session, digest_id: int, number: int, *, now: datetime) -> None:
+    """The provider was asked in vain; ask again later."""
+    session.execute(
+        update(Batch)
+        .where(
+            col(Batch.digest_id) == digest_id,
+            col(Batch.number) == number,
+            col(Batch.status) == BatchStatus.uncertain,
+        )
+        .values(checked_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def prove_copies(

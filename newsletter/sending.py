@@ -103,11 +103,13 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
         if claim is None:
             return None
         esp = provider(esp_name)
-        mailing, people = compose(session, claim, esp=esp, leave_out=True, now=now)
+        composed = compose(session, claim)
+        claims.exclude(session, claim, composed.unwanted, now=now)
+        people = composed.people
         if not people:
             settlement.nothing_to_send(session, claim, now=now)
             return NotTaken("everybody in the batch was excluded")
-    request = esp.encode(mailing)
+    request = esp.encode(composed.mailing)
     wait_for_a_call(esp.name, clock=clock)
     with unit_of_work() as session:
         now = clock()
@@ -123,13 +125,19 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
     return outcome
 
 
-def compose(
-    session: Session, claim: Claim, *, esp: Esp, leave_out: bool, now: datetime
-) -> tuple[Mailing, list[int]]:
-    """The mailing of a claimed batch, and whose copies it holds, in the same order.
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A mailing; whose copies it holds, in its order; and who must not get theirs, by reason."""
 
-    Asks once more who may be mailed. With *leave_out*, those who may not are
-    excluded in the ledger with the reason.
+    mailing: Mailing
+    people: list[int]
+    unwanted: dict[str, list[int]]
+
+
+def compose(session: Session, claim: Claim) -> Composed:
+    """The mailing of a claimed batch; asks once more who may be mailed.
+
+    The same claim gives the same bytes, as long as nobody in it has changed.
     """
     content = content_of(claim.rendition_id)
     rows = session.execute(
@@ -158,8 +166,6 @@ def compose(
         ref, tokens = cut(all_for(claim.digest_id, subscriber_id))
         people.append(subscriber_id)
         copies.append(Copy(ref, address, (*tokens, _day(joined_at.date()))))
-    if unwanted and leave_out:
-        claims.exclude(session, claim, unwanted, now=now)
     mailing = Mailing(
         batch=links.batch_tag(claim.digest_id, claim.number),
         key=claim.key,
@@ -169,7 +175,7 @@ def compose(
         content=content,
         copies=copies,
     )
-    return mailing, people
+    return Composed(mailing, people, unwanted)
 
 
 def record(

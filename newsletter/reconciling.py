@@ -1,0 +1,250 @@
+"""Settling what nobody knows: proof before repetition.
+
+An uncertain batch is asked about in this order: what readers and webhooks have
+told us already; the same key and the same bytes, while the provider's promise
+for that key lasts; the provider's search. Without any of these it waits for an
+operator (``newsletter settle``). The evidence is stored with the batch.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from digests import claims, settlement
+from digests.models import Batch, BatchStatus, Delivery
+from newsletter import links
+from newsletter.database import reading, unit_of_work
+from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found
+from newsletter.pacing import wait_for_a_call
+from newsletter.providers import provider
+from newsletter.sending import Clock, compose
+from newsletter.settings import settings
+from subscribers.engagement import Engagement
+
+log = structlog.get_logger()
+
+#: Of the time a provider promises to know a key, the part we rely on: its clock is not ours.
+KEY_MARGIN: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One uncertain batch, as it was when it was looked at."""
+
+    digest_id: int
+    number: int
+    fence: int
+    provider: str
+    first_posted_at: datetime
+    posted_at: datetime
+
+    @property
+    def tag(self) -> str:
+        """What the provider knows it by."""
+        return links.batch_tag(self.digest_id, self.number)
+
+
+def reconcile(*, clock: Clock, every: timedelta, worker: str) -> dict[str, int]:
+    """Try to settle each uncertain batch not looked at within *every*; returns how many, by proof."""
+    settled: dict[str, int] = {}
+    with reading() as session:
+        doubts = list(_uncertain(session, now=clock(), every=every))
+    for doubt in doubts:
+        how = settle(doubt, clock=clock, worker=worker)
+        settled[how] = settled.get(how, 0) + 1
+        log.info("batch.reconciled", digest=doubt.digest_id, batch=doubt.number, how=how)
+    return settled
+
+
+def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
+    """Try every proof there is for one batch; returns the word for what came of it."""
+    if (how := _by_events(doubt, now=clock())) is not None:
+        return how
+    esp = provider(doubt.provider)
+    lives = esp.traits.key_lives
+    if lives is not None and clock() < doubt.first_posted_at + lives * KEY_MARGIN:
+        return _by_same_key(doubt, esp, clock=clock, worker=worker)
+    if esp.traits.search_lag is not None:
+        return _by_search(doubt, esp, clock=clock)
+    return _looked(doubt, "waits for an event or an operator", now=clock())
+
+
+def settle_by_hand(
+    session: Session, digest_id: int, number: int, *, accepted: bool, by: str, now: datetime
+) -> bool:
+    """An operator's word: the provider took the batch, or it did not. False if it is settled."""
+    evidence = {"by": "operator", "who": by, "at": now.isoformat(), "accepted": accepted}
+    if accepted:
+        return settlement.prove_accepted(session, digest_id, number, evidence=evidence, now=now)
+    return settlement.prove_absent(session, digest_id, number, evidence=evidence)
+
+
+def _by_events(doubt: Doubt, *, now: datetime) -> str | None:
+    """Whoever opened, bounced or received a copy got it: then the provider took that copy."""
+    with unit_of_work() as session:
+        seen = session.execute(
+            select(col(Engagement.subscriber_id), col(Engagement.kind))
+            .join(
+                Delivery,
+                (col(Delivery.digest_id) == col(Engagement.digest_id))
+                & (col(Delivery.subscriber_id) == col(Engagement.subscriber_id)),
+            )
+            .where(
+                col(Engagement.digest_id) == doubt.digest_id,
+                col(Delivery.batch) == doubt.number,
+                col(Delivery.outcome).is_(None),
+            )
+        ).all()
+        if not seen:
+            return None
+        known = {person for person, _ in seen}
+        evidence = _evidence("webhook", now, f"{seen[0].kind} for {len(known)} of its copies")
+        whole = provider(doubt.provider).traits.atomic or _open_copies(session, doubt) == len(known)
+        if whole:
+            settlement.prove_accepted(
+                session, doubt.digest_id, doubt.number, evidence=evidence, now=now
+            )
+            return "webhook"
+        settlement.prove_copies(
+            session, doubt.digest_id, doubt.number, known, reason="an event names it", now=now
+        )
+    return None
+
+
+def _by_same_key(doubt: Doubt, esp: Esp, *, clock: Clock, worker: str) -> str:
+    """Post the same bytes under the same key: the provider answers without a second mail.
+
+    Where somebody has left since, the bytes differ; a provider that has the key
+    then says so, which is proof as well, and one that has not takes the new ones.
+    """
+    now = clock()
+    with unit_of_work() as session:
+        claim = claims.claim_again(
+            session,
+            doubt.digest_id,
+            doubt.number,
+            fence=doubt.fence,
+            worker=worker,
+            lease_until=now + settings().lease_for,
+            now=now,
+        )
+        if claim is None:
+            return "somebody else is at it"
+        composed = compose(session, claim)
+    if not composed.people:
+        return _looked(doubt, "nobody is left to ask about", now=now)
+    request = esp.encode(composed.mailing)
+    wait_for_a_call(esp.name, clock=clock)
+    with unit_of_work() as session:
+        body_hash = hashlib.sha256(request.body).hexdigest()
+        if not claims.intend(session, claim, provider=esp.name, body_hash=body_hash, now=clock()):
+            return "stopped"
+    outcome = esp.send(request)
+    now = clock()
+    with unit_of_work() as session:
+        if not isinstance(outcome, Accepted):
+            settlement.doubt(session, claim, reason=f"asked again: {outcome.reason}")
+            return "not answered"
+        if outcome.reason is None and composed.unwanted:
+            claims.exclude(session, claim, composed.unwanted, now=now)
+        settlement.accept(
+            session,
+            claim,
+            message_ids=outcome.message_ids,
+            refused={composed.people[i]: why for i, why in outcome.refused.items()},
+            again=[composed.people[i] for i in outcome.again],
+            reason=outcome.reason,
+            evidence=_evidence("same key", now, outcome.reason or "the provider answered it"),
+            now=now,
+        )
+    return "same key"
+
+
+def _by_search(doubt: Doubt, esp: Esp, *, clock: Clock) -> str:
+    finding = esp.find(doubt.tag, since=doubt.first_posted_at, now=clock())
+    now = clock()
+    lag = esp.traits.search_lag or timedelta(0)
+    # A worker may have posted until its lease ran out; the index may be that much later still.
+    believed = now >= doubt.posted_at + settings().lease_for + lag
+    match finding:
+        case Found(evidence=said, refs=refs):
+            return _found(doubt, said, refs, whole=esp.traits.atomic, believed=believed, now=now)
+        case Absent(evidence=said) if believed:
+            with unit_of_work() as session:
+                evidence = _evidence("provider search", now, f"absent: {said}")
+                settlement.prove_absent(session, doubt.digest_id, doubt.number, evidence=evidence)
+            return "provider search: absent"
+        case Absent():
+            return _looked(doubt, "absent so far", now=now)
+        case CannotTell(reason=why):
+            return _looked(doubt, f"the provider cannot tell: {why}", now=now)
+
+
+def _found(  # noqa: PLR0913 - what the search said, and how far it may be believed
+    doubt: Doubt, said: str, refs: tuple[str, ...], *, whole: bool, believed: bool, now: datetime
+) -> str:
+    known = {copy.subscriber_id for copy in map(links.copy_of_ref, refs) if copy}
+    evidence = _evidence("provider search", now, f"found: {said}")
+    with unit_of_work() as session:
+        if whole or not refs or _open_copies(session, doubt) <= len(known):
+            settlement.prove_accepted(
+                session, doubt.digest_id, doubt.number, evidence=evidence, now=now
+            )
+            return "provider search: found"
+        settlement.prove_copies(
+            session, doubt.digest_id, doubt.number, known, reason="the provider has it", now=now
+        )
+        if believed:  # the others were not taken, and the index has had its time
+            settlement.prove_absent(session, doubt.digest_id, doubt.number, evidence=evidence)
+            return "provider search: found in part"
+    return _looked(doubt, "found in part so far", now=now)
+
+
+def _looked(doubt: Doubt, why: str, *, now: datetime) -> str:
+    with unit_of_work() as session:
+        settlement.looked(session, doubt.digest_id, doubt.number, now=now)
+    return why
+
+
+def _open_copies(session: Session, doubt: Doubt) -> int:
+    return (
+        session.scalar(
+            select(func.count()).where(
+                col(Delivery.digest_id) == doubt.digest_id,
+                col(Delivery.batch) == doubt.number,
+                col(Delivery.outcome).is_(None),
+            )
+        )
+        or 0
+    )
+
+
+def _uncertain(session: Session, *, now: datetime, every: timedelta) -> list[Doubt]:
+    rows = session.execute(
+        select(
+            col(Batch.digest_id),
+            col(Batch.number),
+            col(Batch.fence),
+            col(Batch.provider),
+            col(Batch.first_posted_at),
+            col(Batch.posted_at),
+        )
+        .where(
+            col(Batch.status) == BatchStatus.uncertain,
+            or_(col(Batch.checked_at).is_(None), col(Batch.checked_at) <= now - every),
+            or_(col(Batch.lease_until).is_(None), col(Batch.lease_until) <= now),
+        )
+        .order_by(col(Batch.posted_at))
+        .limit(200)
+    )
+    return [Doubt(*row) for row in rows if row.posted_at and row.provider]
+
+
+def _evidence(by: str, now: datetime, said: str) -> dict[str, Any]:
+    return {"by": by, "at": now.isoformat(), "said": said[:300]}
