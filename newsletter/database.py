@@ -41,13 +41,16 @@ def engine() -> Engine:
 
 
 @contextmanager
-def unit_of_work() -> Iterator[Session]:
+def unit_of_work(*, snapshot: bool = False) -> Iterator[Session]:
     """One transaction that writes: committed at the end, rolled back when anything is raised.
 
     On SQLite it takes the write lock at once, so that reading and then writing cannot deadlock.
-    Never open one while talking to a provider.
+    *snapshot*: all of its statements see one moment. Never open one while talking to a provider.
     """
-    with Session(engine().execution_options(sqlite_begin="IMMEDIATE")) as session, session.begin():
+    options = {"sqlite_begin": "IMMEDIATE"}
+    if snapshot and engine().dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    with Session(engine().execution_options(**options)) as session, session.begin():
         yield session
 
 

@@ -1,25 +1,52 @@
-"""The embedded default's secrets: made on first start, kept under ``var/``, readable by their owner only."""
+"""The embedded default's secrets: made on first start, kept under ``var/``, for their owner's eyes only."""
 
-import base64
 import json
 import os
 import secrets as dice
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from typing import Any, Final
 
 #: The service's own secrets; in production each must come from the environment.
 NAMES: Final = ("link_secret", "suppression_secret", "site_token")
 
+#: Which of the sandbox's keys is which of a provider's settings.
+_SHARED: Final[Mapping[str, str]] = {
+    "sendgrid.token": "sendgrid_api_key",
+    "sendgrid.webhook_key": "sendgrid_public_key",
+    "resend.token": "resend_api_key",
+    "resend.webhook_key": "resend_webhook_secret",
+    "mailgun.token": "mailgun_api_key",
+    "mailgun.webhook_key": "mailgun_signing_key",
+    "postmark.token": "postmark_server_token",
+    "postmark.webhook_user": "postmark_webhook_user",
+    "postmark.webhook_key": "postmark_webhook_password",
+    "ses.key_id": "ses_access_key_id",
+    "ses.token": "ses_secret_access_key",
+    "ses.region": "ses_region",
+    "ses.topics": "ses_topic_arn",
+    "brevo.token": "brevo_api_key",
+    "brevo.webhook_user": "brevo_webhook_user",
+    "brevo.webhook_key": "brevo_webhook_password",
+}
+
 
 def embedded_secrets(home: Path) -> dict[str, str]:
-    """The secrets kept in *home*, made if they are not there yet.
+    """The secrets kept in *home*, made if they are not there yet; ``provider.part`` for a provider's."""
+    kept = _kept(home)
+    shared = {name: str(kept["sandbox"][key]) for name, key in _SHARED.items()}
+    return {name: str(kept[name]) for name in NAMES} | shared
 
-    Two processes that start at the same moment agree: the file is written
-    whole under another name and then linked, which only one of them can do.
-    """
+
+def sandbox_keys(home: Path) -> dict[str, str]:
+    """What the sandbox signs with and expects, both halves; the service itself never needs these."""
+    keys: dict[str, str] = _kept(home)["sandbox"]
+    return keys
+
+
+def _kept(home: Path) -> dict[str, Any]:
+    """The file's content. Two processes of a first start agree: only one can link its draft."""
     path = home / "secrets.json"
     if not path.exists():
         home.mkdir(parents=True, exist_ok=True)
@@ -28,40 +55,15 @@ def embedded_secrets(home: Path) -> dict[str, str]:
             json.dump(_fresh(), file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with suppress(FileExistsError):
             path.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    known: dict[str, str] = json.loads(path.read_text())
-    return {name: value for name, value in known.items() if not name.startswith("sandbox.")}
+        draft.unlink()
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
 
 
-def sandbox_secrets(home: Path) -> dict[str, str]:
-    """What the sandbox provider signs with; the service never needs these."""
-    embedded_secrets(home)
-    known: dict[str, str] = json.loads((home / "secrets.json").read_text())
-    return {n.removeprefix("sandbox."): v for n, v in known.items() if n.startswith("sandbox.")}
+def _fresh() -> dict[str, Any]:
+    # Only a first start makes keys; every other one is spared the import.
+    from newsletter.sandbox.config import fresh_keys  # noqa: PLC0415
 
-
-def _fresh() -> dict[str, str]:
-    """Fresh secrets, with both halves of the keys that the sandbox shares with the service."""
-    made = {name: dice.token_urlsafe(32) for name in NAMES}
-    sendgrid = ec.generate_private_key(ec.SECP256R1())
-    made["sandbox.sendgrid_private_key"] = sendgrid.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()
-    made["sendgrid.webhook_key"] = base64.b64encode(
-        sendgrid.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    ).decode()
-    made["resend.webhook_key"] = "whsec_" + base64.b64encode(dice.token_bytes(24)).decode()
-    for provider in ("mailgun", "postmark", "brevo"):
-        made[f"{provider}.webhook_key"] = dice.token_urlsafe(24)
-    for provider in ("sendgrid", "resend", "mailgun", "postmark", "ses", "brevo"):
-        made[f"{provider}.token"] = f"sandbox-{dice.token_urlsafe(18)}"
-    return made
+    return {name: dice.token_urlsafe(32) for name in NAMES} | {"sandbox": fresh_keys().as_dict()}

@@ -1,0 +1,74 @@
+"""The Celery app. Beat only ticks; what is due is a row, and a lost message is found by the next tick."""
+
+from typing import Any, Final
+
+from celery import Celery
+from celery.signals import setup_logging, worker_shutting_down
+
+from newsletter.logs import set_up_logging
+from newsletter.settings import Settings, settings
+from newsletter.tasks.draining import drain
+
+#: Task names are explicit and never change: a message may outlive the code that sent it.
+TICKS: Final = ("newsletter.assemble", "newsletter.start", "newsletter.send", "newsletter.reconcile")
+
+app = Celery("newsletter")
+
+
+def configuration() -> dict[str, Any]:
+    """Celery's settings, from ours; read on first use."""
+    known = settings()
+    return {
+        "broker_url": known.broker_url,
+        "broker_transport_options": _transport(known),
+        "broker_connection_retry_on_startup": True,
+        "control_exchange": "control",
+        "imports": ("newsletter.tasks.ticks",),
+        "task_default_queue": "newsletter",
+        "task_ignore_result": True,
+        # A message is only a nudge: taken early, and if it is lost the next tick brings another.
+        "task_acks_late": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "timezone": "UTC",
+        "enable_utc": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": False,
+        "beat_max_loop_interval": max(0.2, known.tick / 2),
+        # The directory has Celery's default file name, so beat must be told.
+        "beat_schedule_filename": str(known.schedules / "state"),
+        "beat_schedule": {
+            name: {"task": name, "schedule": known.tick, "options": {"expires": known.tick * 3}}
+            for name in TICKS
+        },
+    }
+
+
+def _transport(known: Settings) -> dict[str, Any]:
+    if known.broker_url.startswith("filesystem:"):
+        folders = {
+            "data_folder_in": known.home / "queue",
+            "data_folder_out": known.home / "queue",
+            "processed_folder": known.home / "queue" / "processed",
+            "control_folder": known.home / "queue" / "control",
+        }
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        return {name: str(folder) for name, folder in folders.items()}
+    return {"visibility_timeout": 600, "socket_timeout": 10, "socket_connect_timeout": 5}
+
+
+app.add_defaults(configuration)
+
+
+@setup_logging.connect
+def _our_logging(**_: object) -> None:
+    set_up_logging()
+
+
+@worker_shutting_down.connect
+def _drain(**_: object) -> None:
+    """SIGTERM: claim nothing new; what is in flight settles before the worker goes."""
+    drain()

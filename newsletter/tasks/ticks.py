@@ -1,0 +1,58 @@
+"""What beat's ticks do: read the clock, open one unit of work, call one function of the flow."""
+
+import os
+from datetime import timedelta
+
+from newsletter import dispatch, production
+from newsletter.clock import utc_now
+from newsletter.database import reading, unit_of_work
+from newsletter.reconciling import reconcile
+from newsletter.sending import send_batches
+from newsletter.settings import settings
+from newsletter.tasks import app
+from newsletter.tasks.draining import Draining
+
+
+@app.task(name="newsletter.assemble")
+def assemble() -> None:
+    """Make a draft of every turn that is due."""
+    with unit_of_work() as session:
+        production.assemble_due(session, now=utc_now())
+
+
+@app.task(name="newsletter.start")
+def start() -> None:
+    """Plan every approved edition whose hour has come, and nudge the workers."""
+    with unit_of_work(snapshot=True) as session:
+        started = dispatch.start_due(session, now=utc_now())
+    for digest_id in started:
+        send_digest.delay(digest_id)
+
+
+@app.task(name="newsletter.send")
+def send() -> None:
+    """Take back what dead workers held, close finished books, and nudge whatever can go."""
+    now = utc_now()
+    with unit_of_work() as session:
+        dispatch.sweep(session, now=now)
+        dispatch.close_finished(session, now=now)
+    with reading() as session:
+        waiting = dispatch.sending_now(session, now=now)
+    for digest_id in waiting:
+        send_digest.delay(digest_id)
+
+
+@app.task(name="newsletter.send_digest")
+def send_digest(digest_id: int) -> None:
+    """Send batches of one edition for a while; the next tick sends somebody again if any are left."""
+    until = utc_now() + timedelta(seconds=max(10.0, settings().tick * 4))
+    send_batches(digest_id, clock=utc_now, until=until, draining=Draining())
+    with unit_of_work() as session:
+        dispatch.close_finished(session, now=utc_now())
+
+
+@app.task(name="newsletter.reconcile")
+def reconcile_uncertain() -> None:
+    """Ask about every uncertain batch that has not been asked about lately."""
+    every = timedelta(seconds=max(1.0, settings().tick * 2))
+    reconcile(clock=utc_now, every=every, worker=f"reconcile/{os.getpid()}")
