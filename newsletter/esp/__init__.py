@@ -115,7 +115,7 @@ Outcome = Accepted | NotTaken | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The provider's search shows these deliveries (``Copy.ref``) or, with none named, the whole batch."""
+    """The provider's search shows these deliveries (``Copy.ref``); with none named, the batch."""
 
     evidence: str
     refs: tuple[str, ...] = ()
@@ -204,7 +204,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A genuine request to confirm that a webhook is ours: *url* was checked, and nothing is fetched yet."""
+    """A genuine request to confirm that a webhook is ours; *url* was checked, not yet fetched."""
 
     topic: str
     url: str
@@ -231,7 +231,7 @@ class BadPayload(EspError):
 
 
 class CannotVerify(EspError):
-    """The webhook could not be checked just now; the provider is to send it again (503, never 4xx)."""
+    """The webhook could not be checked just now: the provider is to send it again (answer 503)."""
 
     def __init__(self, provider: str, why: str) -> None:
         super().__init__(f"The {provider} webhook could not be checked: {why}.")
@@ -247,7 +247,7 @@ class BadSettings(EspError):
 
 
 class Unsendable(EspError):
-    """The mailing cannot be put into the provider's words; no attempt was made and none can help."""
+    """The mailing cannot be put into the provider's words: nothing was sent, or ever will be."""
 
     def __init__(self, provider: str, why: str) -> None:
         super().__init__(f"{provider} cannot take this mailing: {why}.")

@@ -1,0 +1,10 @@
+"""The providers by the name that settings give them."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from newsletter.esp import Esp
+from newsletter.esp.resend import Resend
+from newsletter.esp.sendgrid import SendGrid
+
+adapters: Final[Mapping[str, type[Esp]]] = {adapter.name: adapter for adapter in (SendGrid, Resend)}
