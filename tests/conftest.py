@@ -1,0 +1,195 @@
+"""What every test stands on: a clean environment, real databases, a fixed moment, a browser."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+# Before anything of the service is imported: whoever runs the tests has settings of their own.
+_MUST_HAVE_A_BROWSER: Final = bool(
+    os.environ.get("NEWSLETTER_REQUIRE_BROWSER") or os.environ.get("CI")
+)
+for _name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
+    del os.environ[_name]
+_HOME: Final = tempfile.mkdtemp(prefix="newsletter-tests-")
+os.environ["NEWSLETTER_HOME"] = _HOME
+
+import psycopg  # noqa: E402 - the environment comes first
+import pytest  # noqa: E402
+
+from newsletter.settings import settings  # noqa: E402
+from tests.servers import Postgres, Redis  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from sqlmodel import Session
+
+#: Changes settings for one test: ``configure(esp="resend")`` sets NEWSLETTER_ESP.
+Configure = Callable[..., None]
+
+_TEMPLATE: Final = "migrated"
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The Monday morning on which most stories happen."""
+    return datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> Iterator[None]:
+    """What one test set or cached is unknown to the next."""
+    yield
+    forget()
+
+
+@pytest.fixture
+def configure(monkeypatch: pytest.MonkeyPatch) -> Configure:
+    """Set ``NEWSLETTER_*`` for this test; the service reads its settings anew."""
+
+    def change(**values: object) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"NEWSLETTER_{name.upper()}", str(value))
+        forget()
+
+    return change
+
+
+@pytest.fixture
+def home(tmp_path: Path, configure: Configure) -> Path:
+    """A ``var/`` of this test's own, with secrets of its own."""
+    configure(home=tmp_path / "var")
+    return tmp_path / "var"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server for this test process, with a migrated database to clone."""
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
+        _run(server, f"CREATE DATABASE {_TEMPLATE}")
+        _migrate(server.url_of(_TEMPLATE))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis server for this test process; a test that fills it uses names of its own."""
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_database(postgres: Postgres) -> Iterator[str]:
+    """A migrated and empty PostgreSQL database, as its URL; not yet the service's own."""
+    name = f"test_{uuid4().hex}"
+    _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield postgres.url_of(name)
+    forget()
+    _run(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_database(_migrated_file: Path, tmp_path: Path) -> str:
+    """A migrated and empty SQLite database, as its URL; not yet the service's own."""
+    shutil.copyfile(_migrated_file, tmp_path / "newsletter.db")
+    return f"sqlite:///{tmp_path / 'newsletter.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, configure: Configure) -> str:
+    """The service's database, migrated and empty, once of each kind; yields its URL.
+
+    ``newsletter.database`` works on it without more ado.
+    """
+    url: str = request.getfixturevalue(f"{request.param}_database")
+    configure(database_url=url)
+    return url
+
+
+@pytest.fixture
+def session(database: str) -> Iterator["Session"]:
+    """A session on ``database`` for tests that need no unit of work; it commits nothing itself."""
+    from sqlmodel import Session  # noqa: PLC0415 - as in _migrate
+
+    from newsletter.database import engine  # noqa: PLC0415
+
+    assert settings().database == database
+    with Session(engine()) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium, headless. Skips without one, except where a browser is promised: there it fails."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = next((found for found in map(shutil.which, names) if found), None)
+    if program is None:
+        missing = "No Chromium on the PATH: `apt-get install chromium` brings one."
+        if _MUST_HAVE_A_BROWSER:
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
+    # Imported here: starting the driver costs half a second, and most runs need no browser.
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=program,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ],
+        )
+        yield opened
+        opened.close()
+
+
+def forget() -> None:
+    """Let go of everything the service has cached, its engine first."""
+    store = sys.modules.get("newsletter.database")
+    if store is not None and store.engine.cache_info().currsize:
+        store.engine().dispose()
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in {"newsletter", "digests", "subscribers"}:
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear") and value.__module__ == name:
+                    value.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    _migrate(f"sqlite:///{path}")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        # Copied as one file: nothing may be left in the write-ahead log beside it.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+def _migrate(url: str) -> None:
+    # Imported here: half of the tests need no store, and all of SQLAlchemy takes a second.
+    from newsletter.database import migrate, open_engine  # noqa: PLC0415
+
+    made = open_engine(url)
+    migrate(made)
+    made.dispose()
+
+
+def _run(server: Postgres, statement: str) -> None:
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement.encode())
