@@ -1,0 +1,51 @@
+"""The command line: thin doors to the flow, each with an example and one sentence for each refusal."""
+
+import sys
+
+import click
+import typer
+
+from digests.lifecycle import DigestError
+from digests.schedule_files import BadSchedule
+from newsletter.cli import comparisons, digests, schedules, serving, subscribers
+from newsletter.esp import EspError
+from newsletter.launch import LaunchError
+from newsletter.settings import SettingsError
+from subscribers.addresses import BadAddress
+from subscribers.subscription import SubscriberError
+
+#: What a person can put right: said in one sentence on standard error, exit status 1.
+REFUSALS = (
+    DigestError,
+    BadSchedule,
+    EspError,
+    LaunchError,
+    SettingsError,
+    BadAddress,
+    SubscriberError,
+)
+
+app = typer.Typer(
+    name="newsletter",
+    help="Weekly AI Tool Verdicts: assemble, approve, send and account for the weekly digest.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (serving, comparisons, digests, schedules, subscribers):
+    part.register(app)
+
+
+def main() -> None:
+    """The ``newsletter`` command."""
+    try:
+        app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except REFUSALS as error:
+        typer.echo(f"newsletter: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,161 @@
+"""The processes: each alone for production, and all together for a first look."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from digests.schedule_files import install
+from newsletter.cli.output import print_json
+from newsletter.clock import utc_now
+from newsletter.database import engine, migrate, unit_of_work
+from newsletter.demo import parts, prepare_first_start, tell
+from newsletter.launch import LaunchError, Service, taken, until_stopped
+from newsletter.logs import set_up_logging
+from newsletter.sandbox.config import Keys, SandboxConfig
+from newsletter.sandbox.server import serve
+from newsletter.secrets import sandbox_keys
+from newsletter.settings import settings
+from newsletter.tasks import app as celery
+from newsletter.web.app import create_app
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands that serve."""
+    for command in (run, demo, web, worker, beat, sandbox):
+        app.command(command.__name__)(command)
+    app.command("migrate")(migrate_database)
+
+
+def run(
+    seconds: Annotated[
+        float, typer.Option(min=0, help="Stop by itself after so long; 0 for never.")
+    ] = 0,
+) -> None:
+    """Start web, worker, beat and the sandbox provider; Ctrl-C stops them with nothing lost.
+
+    A first start loads the example comparisons and readers and plans a digest a few seconds ahead.
+
+    Example: `newsletter run`
+    """
+    known = settings()
+    for port in (known.port, known.sandbox_port):
+        if taken(port):
+            raise LaunchError(
+                f"Port {port} is taken; end what listens there, or set NEWSLETTER_PORT and "
+                "NEWSLETTER_SANDBOX_PORT to others."
+            )
+    first = prepare_first_start(now=utc_now())
+    with until_stopped() as asked, Service(known.home, parts(known)) as service:
+        typer.echo("")
+        typer.echo(f"  The service            {known.web_url}/")
+        typer.echo(f"  The sandbox's inbox    {known.sandbox_url}/")
+        typer.echo(f"  Logs                   {known.home / 'log'}/")
+        if first:
+            typer.echo("\n  A first digest goes out in a few seconds: watch the service's page,")
+            typer.echo("  then open the mail in the inbox and unsubscribe from it.")
+        typer.echo("\n  Ctrl-C stops everything; what was made stays.\n")
+        until = time.monotonic() + seconds if seconds else float("inf")
+        while not asked and time.monotonic() < until:
+            if (part := service.failed()) is not None:
+                raise LaunchError(f"{part.name} ended by itself; {service.log_of(part)} says why.")
+            time.sleep(0.2)
+        typer.echo("  Stopping: what is in flight settles first.")
+    typer.echo("  Stopped; nothing is left running.")
+
+
+def demo(
+    keep: Annotated[bool, typer.Option(help="Keep the demo's folder, var/demo.")] = False,
+) -> None:
+    """Run the main job once, by itself, through real processes; the last line is JSON.
+
+    The exit status is 0 only when the books close and everything that was to happen did.
+
+    Example: `newsletter demo | tail -n 1`
+    """
+    home = Path("var") / "demo"
+    shutil.rmtree(home, ignore_errors=True)
+    result, is_right = tell(home, say=typer.echo)
+    if not keep:
+        shutil.rmtree(home, ignore_errors=True)
+    print_json(result)
+    raise typer.Exit(0 if is_right else 1)
+
+
+def web() -> None:
+    """Serve the readers' pages, the webhooks and the API.
+
+    Example: `NEWSLETTER_PORT=8000 newsletter web`
+    """
+    set_up_logging()
+    engine()
+    uvicorn.run(
+        create_app(),
+        host=settings().host,
+        port=settings().port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def worker(
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that send.")] = 2,
+) -> None:
+    """Run a worker: it assembles, sends and reconciles what the ticks find due.
+
+    SIGTERM drains it: nothing new is claimed, and what is in flight settles.
+
+    Example: `newsletter worker --processes 4`
+    """
+    engine().dispose()  # migrated by now; the pool's children open their own connections
+    celery.worker_main(
+        ["worker", f"--concurrency={processes}", "--without-gossip", "--without-mingle",
+         "--without-heartbeat", f"--loglevel={settings().log_level}", "--hostname=worker@%h"]
+    )
+
+
+def beat() -> None:
+    """Run beat, which only ticks; two of them at once are harmless.
+
+    Example: `newsletter beat`
+    """
+    with unit_of_work() as session:
+        install(session, settings().schedules, now=utc_now())
+    pid = settings().home / "beat.pid"
+    pid.unlink(missing_ok=True)
+    celery.start(["beat", f"--loglevel={settings().log_level}", "--pidfile="])
+
+
+def sandbox() -> None:
+    """Serve the sandbox: a provider to develop and rehearse against, with an inbox to look at.
+
+    Example: `NEWSLETTER_SANDBOX_PORT=8025 newsletter sandbox`
+    """
+    known = settings()
+    if not known.is_embedded:
+        typer.echo("newsletter: the sandbox belongs to the embedded default only.", err=True)
+        sys.exit(1)
+    serve(
+        SandboxConfig(
+            store=known.home / "sandbox.db",
+            keys=Keys(**sandbox_keys(known.home)),
+            host=known.host,
+            port=known.sandbox_port,
+            webhook_url=f"{known.web_url}/webhooks/{{provider}}",
+        )
+    )
+
+
+def migrate_database() -> None:
+    """Bring the database to the newest schema; safe to repeat, and from several hosts at once.
+
+    Example: `newsletter migrate`
+    """
+    migrate(engine())
+    typer.echo("The database is at the newest schema.")

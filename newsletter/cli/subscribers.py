@@ -1,0 +1,80 @@
+"""The people on the list."""
+
+import sys
+from typing import Annotated
+
+import typer
+from sqlmodel import col, func, select
+
+from newsletter.cli.output import print_json, print_table
+from newsletter.clock import utc_now
+from newsletter.database import reading, unit_of_work
+from newsletter.settings import settings
+from subscribers.addresses import BadAddress
+from subscribers.models import Subscriber
+from subscribers.subscription import AddressSuppressed, add_confirmed
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands about people."""
+    group = typer.Typer(help="The people on the list.", no_args_is_help=True)
+    group.command("add")(add)
+    group.command("count")(count)
+    app.add_typer(group, name="subscribers")
+
+
+def add(
+    addresses: Annotated[list[str], typer.Argument(help="Addresses, or - to read one a line.")],
+    page: Annotated[str, typer.Option(help="Where they agreed to it.")] = "added by an operator",
+    wording: Annotated[str, typer.Option(help="What they agreed to.")] = "",
+) -> None:
+    """Add people whose consent you can vouch for; those who left or bounced stay away.
+
+    Example: `newsletter subscribers add ada@example.com --page "the conference desk"`
+    """
+    given = [line for line in sys.stdin] if addresses == ["-"] else addresses  # noqa: C416 - text
+    added = known = refused = 0
+    for number, address in enumerate((a.strip() for a in given), start=1):
+        if not address:
+            continue
+        try:
+            with unit_of_work() as session:
+                _, is_new = add_confirmed(
+                    session,
+                    address,
+                    page=page,
+                    wording=wording,
+                    secret=settings().suppression_secret.get_secret_value(),
+                    now=utc_now(),
+                )
+            added, known = added + is_new, known + (not is_new)
+        except (BadAddress, AddressSuppressed) as error:
+            refused += 1
+            typer.echo(f"newsletter: address {number}: {error}", err=True)
+    typer.echo(f"{added} added, {known} known already, {refused} refused")
+    if refused:
+        raise typer.Exit(1)
+
+
+def count(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Count the people by where they stand.
+
+    Example: `newsletter subscribers count --json`
+    """
+    with reading() as session:
+        rows = {
+            str(status): number
+            for status, number in session.exec(
+                select(Subscriber.status, func.count()).group_by(col(Subscriber.status))
+            )
+        }
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ("status", "people"),
+        sorted(rows.items()),
+        empty="Nobody yet; `newsletter subscribers add ADDRESS` adds somebody.",
+    )
