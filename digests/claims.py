@@ -199,6 +199,7 @@ def _wave_of(digest_id: int) -> Any:  # noqa: ANN401 - a scalar subquery
 
 
 def held(claim_: Claim) -> ColumnElement[bool]:
+    """SQL: the batch of *claim_*, and nobody has claimed it since."""
     return and_(
         col(Batch.digest_id) == claim_.digest_id,
         col(Batch.number) == claim_.number,
@@ -207,5 +208,6 @@ def held(claim_: Claim) -> ColumnElement[bool]:
 
 
 def changed(session: Session, statement: Any) -> bool:  # noqa: ANN401 - an UPDATE of any shape
+    """Run an UPDATE of one row; whether it changed it."""
     done = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", done).rowcount == 1

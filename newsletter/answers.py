@@ -13,9 +13,7 @@ from subscribers.models import Subscriber, Suppression
 
 def why(session: Session, address: str, digest: Digest) -> str:
     """One sentence on *address* and *digest*, from stored evidence alone. Raises BadAddress."""
-    key = address_key(
-        normal_form(address), secret=settings().suppression_secret.get_secret_value()
-    )
+    key = address_key(normal_form(address), secret=settings().suppression_secret.get_secret_value())
     person = session.exec(select(Subscriber).where(col(Subscriber.address_key) == key)).first()
     if person is None:
         return _unknown(session, key)
@@ -38,7 +36,9 @@ def why(session: Session, address: str, digest: Digest) -> str:
             f"May have got {digest.issue}: nobody knows whether {_name(batch)} took the copy "
             f"posted at {_clock(batch.posted_at)} ({batch.reason}); it is not repeated without proof."
         )
-    return f"Has not got {digest.issue} yet: the copy waits in batch {batch.number} ({digest.status})."
+    return (
+        f"Has not got {digest.issue} yet: the copy waits in batch {batch.number} ({digest.status})."
+    )
 
 
 def _unknown(session: Session, key: bytes) -> str:
@@ -54,7 +54,9 @@ def _not_considered(person: Subscriber, digest: Digest) -> str:
     if digest.started_at is None:
         return f"{digest.issue} is {digest.status}: nobody has got it yet."
     if person.joined_at > digest.started_at:
-        return f"Did not get {digest.issue}: joined on {person.joined_at:%Y-%m-%d}, after it went out."
+        return (
+            f"Did not get {digest.issue}: joined on {person.joined_at:%Y-%m-%d}, after it went out."
+        )
     if person.confirmed_at is None or person.confirmed_at > digest.started_at:
         return f"Did not get {digest.issue}: had not confirmed the subscription by then."
     if person.left_at and person.left_at <= digest.started_at:
@@ -82,15 +84,21 @@ def _accepted(
     said = f"Accepted by {_name(batch)} at {_clock(at)}"
     events = session.exec(
         select(Engagement)
-        .where(
-            col(Engagement.digest_id) == digest.id, col(Engagement.subscriber_id) == person.id
-        )
+        .where(col(Engagement.digest_id) == digest.id, col(Engagement.subscriber_id) == person.id)
         .order_by(col(Engagement.occurred_at))
     ).all()
     latest: dict[str, Engagement] = {}
     for event in events:
-        if event.kind in {"delivered", "hard_bounced", "soft_bounced", "dropped", "complained",
-                          "opened", "clicked", "unsubscribed"}:
+        if event.kind in {
+            "delivered",
+            "hard_bounced",
+            "soft_bounced",
+            "dropped",
+            "complained",
+            "opened",
+            "clicked",
+            "unsubscribed",
+        }:
             latest.setdefault(event.kind, event)
     parts = [
         f"{event.kind.replace('_', ' ')} at {_clock(event.occurred_at)}"
@@ -101,7 +109,11 @@ def _accepted(
 
 
 def _left(person: Subscriber) -> str:
-    return f"left by {person.left_how}" if person.status == "unsubscribed" else f"had a {person.left_how}"
+    return (
+        f"left by {person.left_how}"
+        if person.status == "unsubscribed"
+        else f"had a {person.left_how}"
+    )
 
 
 def _name(batch: Batch | None) -> str:

@@ -26,9 +26,7 @@ class Circuit(SQLModel, table=True):
 
 def choose(session: Session, names: Sequence[str], *, now: datetime) -> str | None:
     """The first of *names* that may be called now; None when all of them rest."""
-    resting = set(
-        session.exec(select(Circuit.provider).where(col(Circuit.open_until) > now))
-    )
+    resting = set(session.exec(select(Circuit.provider).where(col(Circuit.open_until) > now)))
     return next((name for name in names if name not in resting), None)
 
 

@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """This moment, aware, in UTC."""
+    """The present moment, aware, in UTC."""
     return datetime.now(UTC)  # noqa: TID251 - the one reading of the clock

@@ -115,9 +115,13 @@ def tell(home: Path, *, say: Callable[[str], None]) -> tuple[dict[str, Any], boo
         add_readers(session, READERS + TROUBLE, now=now)
         _suppress_one(session, now=now)
         plan_first_digest(session, now=now)
-    say(f"1. Took in {count} compare pages and {len(READERS) + len(TROUBLE)} readers, one suppressed.")
+    say(
+        f"1. Took in {count} compare pages and {len(READERS) + len(TROUBLE)} readers, one suppressed."
+    )
     with Service(home, parts(settings())):
-        say(f"2. Started web, worker, beat and the sandbox provider; the service is {settings().web_url}")
+        say(
+            f"2. Started web, worker, beat and the sandbox provider; the service is {settings().web_url}"
+        )
         issue = _wait("beat to assemble the digest", _assembled)
         say(f"3. Beat found the schedule due: digest {issue[0]}, “{issue[1]}”, approved by policy.")
         books = _wait("the digest to be sent", _sent)
@@ -127,16 +131,16 @@ def tell(home: Path, *, say: Callable[[str], None]) -> tuple[dict[str, Any], boo
         )
         _read_as_a_reader(say)
         _wait("the provider's events", _bounce_recorded)
-        say("6. The provider's webhooks arrived, signed: delivered, and one hard bounce, now suppressed.")
+        say(
+            "6. The provider's webhooks arrived, signed: delivered, and one hard bounce, now suppressed."
+        )
     say("7. Stopped every process; nothing is left running.")
     return _figures(seconds=time.monotonic() - began)
 
 
 def _suppress_one(session: Session, *, now: datetime) -> None:
     """One reader is on the suppression list: to be excluded, with the reason."""
-    person = session.exec(
-        select(Subscriber).where(col(Subscriber.address) == READERS[-1])
-    ).one()
+    person = session.exec(select(Subscriber).where(col(Subscriber.address) == READERS[-1])).one()
     if person.address_key is not None:
         session.add(Suppression(address_key=person.address_key, reason="operator", since=now))
 

@@ -40,14 +40,10 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
 
 def start(session: Session, digest: Digest, *, now: datetime) -> int:
     """Plan *digest* and let its first wave go; returns the size of the audience."""
-    renditions = {
-        topics: rendition_id
-        for topics, rendition_id in session.execute(
-            select(col(Rendition.topics), col(Rendition.id)).where(
-                col(Rendition.digest_id) == digest.id
-            )
-        )
-    }
+    found = select(col(Rendition.topics), col(Rendition.id)).where(
+        col(Rendition.digest_id) == digest.id
+    )
+    renditions = {topics: rendition_id for topics, rendition_id in session.execute(found).tuples()}
     size = min(
         settings().batch_size,
         *(provider(name).traits.copies_per_call for name in settings().esp_names),

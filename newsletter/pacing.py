@@ -39,5 +39,7 @@ def _limit_of(name: str) -> RateLimitItem | None:
 
 @lru_cache
 def _limiter() -> MovingWindowRateLimiter:
-    storage: Storage = RedisStorage(settings().redis_url) if settings().redis_url else MemoryStorage()
+    storage: Storage = (
+        RedisStorage(settings().redis_url) if settings().redis_url else MemoryStorage()
+    )
     return MovingWindowRateLimiter(storage)

@@ -117,4 +117,3 @@ def by_issue(session: Session, issue: str) -> Digest:
 def comparison_address() -> str:
     """Where a full comparison stands, with ``{slug}`` in it."""
     return f"{(settings().site_url or settings().web_url).rstrip('/')}/compare/{{slug}}"
-

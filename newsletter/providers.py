@@ -9,7 +9,6 @@ from newsletter.esp.registry import adapters
 from newsletter.settings import ProviderSettings, settings
 
 
-
 @lru_cache
 def provider(name: str) -> Esp:
     """The adapter called *name*, with its credentials; at the sandbox on the embedded default."""

@@ -62,7 +62,9 @@ class Progress:
                     self.uncertain += 1
 
 
-def send_batches(digest_id: int, *, clock: Clock, until: datetime, draining: threading.Event) -> Progress:
+def send_batches(
+    digest_id: int, *, clock: Clock, until: datetime, draining: threading.Event
+) -> Progress:
     """Send what may go of one edition, several calls at a time, until nothing is left or *until*.
 
     Safe from any number of workers. *draining* set: nothing new is claimed, and

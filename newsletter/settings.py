@@ -89,7 +89,9 @@ class Settings(BaseSettings):
     esp_timeout: float = Field(default=10.0, gt=0, le=120)  # seconds, for each phase of a request
     lease: float = Field(default=120.0, gt=0)  # seconds a worker has for one batch
     send_threads: int = Field(default=4, ge=1, le=64)  # calls in flight in one worker process
-    batch_size: int = Field(default=1000, ge=1, le=1000)  # copies a call, if the provider takes them
+    batch_size: int = Field(
+        default=1000, ge=1, le=1000
+    )  # copies a call, if the provider takes them
     tick: float = Field(default=5.0, gt=0)  # seconds between two ticks of beat
     canary_share: float = Field(default=0.0, ge=0, le=0.5)  # of the audience; 0 for none
     canary_hold: float = Field(default=600.0, ge=0)  # seconds between the canary and the rest
@@ -140,15 +142,20 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _providers_are_known(self) -> Self:
-        known = {name for name, f in type(self).model_fields.items() if f.annotation is ProviderSettings}
+        known = {
+            name for name, f in type(self).model_fields.items() if f.annotation is ProviderSettings
+        }
         if unknown := [name for name in self.esp_names if name not in known]:
-            raise ValueError(f"NEWSLETTER_ESP names {unknown[0]!r}; known are {_and(sorted(known))}.")
+            raise ValueError(
+                f"NEWSLETTER_ESP names {unknown[0]!r}; known are {_and(sorted(known))}."
+            )
         if not self.esp_names:
             raise ValueError(f"NEWSLETTER_ESP is empty; known are {_and(sorted(known))}.")
         return self
 
     @property
     def is_embedded(self) -> bool:
+        """Whether everything lives under ``home``, with the sandbox as provider."""
         return self.environment is Environment.embedded
 
     @property
@@ -169,10 +176,12 @@ class Settings(BaseSettings):
 
     @property
     def sandbox_url(self) -> str:
+        """Where the sandbox provider listens."""
         return f"http://{self.host}:{self.sandbox_port}"
 
     @property
     def lease_for(self) -> timedelta:
+        """How long a worker has for one batch."""
         return timedelta(seconds=self.lease)
 
 

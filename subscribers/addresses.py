@@ -6,7 +6,7 @@ from email_validator import EmailNotValidError, validate_email
 
 
 class BadAddress(Exception):
-    """This is not an address that mail can be sent to; the message says why, without the address."""
+    """Nothing that mail can be sent to; the message says why, without the address."""
 
 
 def normal_form(address: str) -> str:

@@ -29,7 +29,7 @@ class SubscriberError(Exception):
 
 
 class AddressSuppressed(SubscriberError):
-    """This address must not be mailed, whoever asks; only the person's own confirmation lifts it."""
+    """Must not be mailed, whoever asks; only the person's own confirmation lifts it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(

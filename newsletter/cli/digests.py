@@ -124,7 +124,8 @@ def cancel(issue: Issue) -> None:
 
 
 def pause(
-    issue: Issue, reason: Annotated[str, typer.Option(help="A sentence for the others.")] = "by hand"
+    issue: Issue,
+    reason: Annotated[str, typer.Option(help="A sentence for the others.")] = "by hand",
 ) -> None:
     """Stop a send within one batch; `newsletter resume` goes on where it stopped.
 
@@ -203,7 +204,9 @@ def why(
 
 def settle(
     issue: Issue,
-    batch: Annotated[int | None, typer.Argument(help="The batch's number; none lists them.")] = None,
+    batch: Annotated[
+        int | None, typer.Argument(help="The batch's number; none lists them.")
+    ] = None,
     accepted: Annotated[
         bool | None, typer.Option("--accepted/--not-taken", help="What you know of it.")
     ] = None,
@@ -262,4 +265,6 @@ def _print_receipt(known: Receipt) -> None:
         )
     if known.content_hash:
         console.print(f"content {known.content_hash[:12]}, approved by {known.approved_by}")
-    console.print("[green]The books close.[/]" if known.closes else "[red]The books do not close.[/]")
+    console.print(
+        "[green]The books close.[/]" if known.closes else "[red]The books do not close.[/]"
+    )

@@ -115,8 +115,15 @@ def worker(
     """
     engine().dispose()  # migrated by now; the pool's children open their own connections
     celery.worker_main(
-        ["worker", f"--concurrency={processes}", "--without-gossip", "--without-mingle",
-         "--without-heartbeat", f"--loglevel={settings().log_level}", "--hostname=worker@%h"]
+        [
+            "worker",
+            f"--concurrency={processes}",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+            f"--loglevel={settings().log_level}",
+            "--hostname=worker@%h",
+        ]
     )
 
 

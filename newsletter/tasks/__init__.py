@@ -10,7 +10,12 @@ from newsletter.settings import Settings, settings
 from newsletter.tasks.draining import drain
 
 #: Task names are explicit and never change: a message may outlive the code that sent it.
-TICKS: Final = ("newsletter.assemble", "newsletter.start", "newsletter.send", "newsletter.reconcile")
+TICKS: Final = (
+    "newsletter.assemble",
+    "newsletter.start",
+    "newsletter.send",
+    "newsletter.reconcile",
+)
 
 app = Celery("newsletter")
 
