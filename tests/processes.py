@@ -169,8 +169,8 @@ def newsletter(
 
 
 def command(*arguments: str) -> list[str]:
-    """The argument list that runs ``newsletter`` with the interpreter of the tests."""
-    return [sys.executable, "-m", "newsletter", *arguments]
+    """The argument list that runs the ``newsletter`` of the environment the tests run in."""
+    return [str(Path(sys.executable).with_name("newsletter")), *arguments]
 
 
 def surroundings(environment: Mapping[str, str] | None = None) -> dict[str, str]:

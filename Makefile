@@ -1,0 +1,111 @@
+# Everything starts here: `make` tells what there is. Python 3.11 or newer is all it needs.
+
+# The first Python that is new enough and really runs; `make run PYTHON=/path/to/python` overrides.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python3.14 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; \
+	done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+TESTS ?= tests
+KILLS ?= 20
+RECIPIENTS ?= 2000
+SEED ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run demo web worker beat sandbox setup setup-tests test check format lint types imports \
+	spelling bench chaos lock clean
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ The service
+run: .venv/.service ## web, worker, beat and a provider to try it with, on a fresh clone; Ctrl-C stops
+	@exec $(BIN)/newsletter run $(ARGS)
+
+demo: .venv/.service ## the main job once, from page to unsubscribe, with nobody watching
+	@exec $(BIN)/newsletter demo $(ARGS)
+
+web: .venv/.service ## only the web pages (as in production, where each part is a process of its own)
+	@exec $(BIN)/newsletter web $(ARGS)
+
+worker: .venv/.service ## only a worker, which assembles, sends and records
+	@exec $(BIN)/newsletter worker $(ARGS)
+
+beat: .venv/.service ## only the clock; two of them are harmless
+	@exec $(BIN)/newsletter beat $(ARGS)
+
+sandbox: .venv/.service ## only the sandbox provider with its inbox
+	@exec $(BIN)/newsletter sandbox $(ARGS)
+
+##@ Trust
+test: .venv/.tests ## all tests, on SQLite and PostgreSQL; TESTS="tests/test_story.py -k opens" for some
+	@$(BIN)/python -m pytest -n auto $(TESTS)
+
+check: .venv/.tests ## format, lint, types, imports, spelling, tests: what CI runs
+	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory lint types imports spelling test
+
+format: .venv/.tests ## write the files as the house style has them
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+lint: .venv/.tests ## ruff, with all its rules
+	$(BIN)/ruff check .
+
+types: .venv/.tests ## mypy, strict
+	$(BIN)/mypy
+
+imports: .venv/.tests ## the import contracts: imports only ever point down
+	$(BIN)/lint-imports
+
+spelling: .venv/.tests ## codespell
+	$(BIN)/codespell
+
+bench: .venv/.tests ## figures against their floors; ARGS=--json for programs
+	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+
+chaos: .venv/.tests ## kill everything at random and count the copies: KILLS=n RECIPIENTS=m SEED=s
+	@exec $(BIN)/python -m tests.chaos --kills $(KILLS) --recipients $(RECIPIENTS) \
+		$(if $(SEED),--seed $(SEED)) $(ARGS)
+
+##@ The ground
+setup: .venv/.service ## the service's own environment in .venv, nothing more
+
+setup-tests: .venv/.tests ## the same with everything the tests and checks need
+
+lock: .venv/.tests ## write both lock files anew from pyproject.toml; ARGS=--upgrade for new versions
+	$(BIN)/uv pip compile $(LOCKED) --group build --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCKED) --group build --extra test --constraints requirements.lock \
+		--output-file tests/requirements.lock pyproject.toml
+
+clean: ## forget the environment, the embedded data and all caches
+	rm -rf .venv var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		.hypothesis celerybeat-schedule/state*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Hashes for every platform and every Python we support, and no word on where packages come from.
+LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links $(ARGS)
+
+.venv/.python:
+	@test -n "$(PYTHON)" || { \
+		echo "Weekly AI Tool Verdicts needs Python 3.11 or newer, and none is on the PATH." >&2; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version); this is done once."
+	@$(PYTHON) -m venv .venv || { \
+		echo "$(PYTHON) cannot make virtual environments; on Debian, python3-venv brings that." >&2; exit 1; }
+	@touch $@
+
+.venv/.service: .venv/.python requirements.lock pyproject.toml
+	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.tests: .venv/.service tests/requirements.lock
+	@echo "Setting up the tools of the tests; this is done once."
+	@$(PIP) install --quiet --require-hashes --requirement tests/requirements.lock
+	@touch $@
