@@ -18,7 +18,9 @@ def shrink(base: str, own: str) -> Delta:
     if len(ours) != len(theirs):
         return own
     changed: list[list[int | str]] = [
-        [index, part] for index, (part, known) in enumerate(zip(ours, theirs, strict=True)) if part != known
+        [index, part]
+        for index, (part, known) in enumerate(zip(ours, theirs, strict=True))
+        if part != known
     ]
     return changed if sum(len(str(part)) for _, part in changed) < len(own) // 2 else own
 

@@ -45,14 +45,14 @@ class Letter:
 
     def source(self, *, message_id: str, sent_at: datetime) -> bytes:
         """The mail on the wire (RFC 5322, MIME); the same letter gives the same bytes."""
-        mail = email.message.EmailMessage(policy=_POLICY)
+        mail = email.message.EmailMessage(policy=email.policy.SMTP)
         for name, value in self.all_headers(message_id=message_id, sent_at=sent_at):
             mail[name] = value
         mail.set_content(self.text or "", cte="quoted-printable")
         if self.html:
             mail.add_alternative(self.html, subtype="html", cte="quoted-printable")
             mail.set_boundary("=_" + message_id.replace("@", "_"))
-        return mail.as_bytes()
+        return mail.as_bytes(policy=_POLICY)
 
 
 def mailbox(name: str | None, address: str) -> str:

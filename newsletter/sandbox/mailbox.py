@@ -48,7 +48,13 @@ class Mailbox:
         self._config = config
 
     def keep(
-        self, db: Connection, arrival: Arrival, *, dialect: str, number: int, now: datetime,
+        self,
+        db: Connection,
+        arrival: Arrival,
+        *,
+        dialect: str,
+        number: int,
+        now: datetime,
         tells: frozenset[Kind],
     ) -> int:
         """Store a call inside the caller's transaction, with the events to come; the call's id."""
@@ -58,14 +64,29 @@ class Mailbox:
             "INSERT INTO call (dialect, number, accepted_at, first, size, subject, batch, tags, shared)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                dialect, number, moment, first, len(arrival.copies), arrival.subject, arrival.batch,
-                orjson.dumps(list(arrival.tags)).decode(), orjson.dumps(arrival.shared),
+                dialect,
+                number,
+                moment,
+                first,
+                len(arrival.copies),
+                arrival.subject,
+                arrival.batch,
+                orjson.dumps(list(arrival.tags)).decode(),
+                orjson.dumps(arrival.shared),
             ),
         ).lastrowid
         if call is None:
             raise RuntimeError("SQLite gave no id for a new row.")
         rows = [
-            (first + i, call, copy.recipient, copy.ref, copy.provider_id, fate_of(copy.recipient), copy.own)
+            (
+                first + i,
+                call,
+                copy.recipient,
+                copy.ref,
+                copy.provider_id,
+                fate_of(copy.recipient),
+                copy.own,
+            )
             for i, copy in enumerate(arrival.copies)
         ]
         db.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
@@ -74,19 +95,27 @@ class Mailbox:
         return call
 
     def _foresee(
-        self, db: Connection, call: int, rows: Sequence[tuple[object, ...]], moment: float,
+        self,
+        db: Connection,
+        call: int,
+        rows: Sequence[tuple[object, ...]],
+        moment: float,
         tells: frozenset[Kind],
     ) -> None:
         """Two waves carry the ordinary events of a whole call; only special fates cost a row each."""
         delays = self._config.delays
         db.executemany(
             "INSERT INTO wave (call, kind, due_at) VALUES (?, ?, ?)",
-            [(call, kind, moment + after(kind, None, delays)) for kind in ORDINARY if kind in tells],
+            [
+                (call, kind, moment + after(kind, None, delays))
+                for kind in ORDINARY
+                if kind in tells
+            ],
         )
         db.executemany(
             "INSERT INTO event (message, kind, due_at) VALUES (?, ?, ?)",
             [
-                (row[0], kind, moment + after(kind, fate, delays))
+                (row[0], kind, moment + after(kind, str(fate), delays))
                 for row in rows
                 if (fate := row[5])
                 for kind in FATES[str(fate)]
@@ -174,11 +203,15 @@ class Mailbox:
 
     def groups(self, limit: int = 12) -> list[Row]:
         """Digests by subject, the latest first: subject, messages, recipients' calls, last moment."""
-        return self._store.read().execute(
-            "SELECT subject, sum(size) AS messages, count(*) AS calls, max(accepted_at) AS latest"
-            " FROM call GROUP BY subject ORDER BY max(id) DESC LIMIT ?",
-            (limit,),
-        ).fetchall()
+        return (
+            self._store.read()
+            .execute(
+                "SELECT subject, sum(size) AS messages, count(*) AS calls, max(accepted_at) AS latest"
+                " FROM call GROUP BY subject ORDER BY max(id) DESC LIMIT ?",
+                (limit,),
+            )
+            .fetchall()
+        )
 
     def duplicates(self, limit: int = 1000) -> list[dict[str, object]]:
         """Delivery references accepted more than once, with the messages that carry them."""
@@ -197,7 +230,9 @@ class Mailbox:
             for row in rows
         ]
 
-    def recipients(self, *, after_id: int = 0, limit: int | None = None) -> Iterator[dict[str, object]]:
+    def recipients(
+        self, *, after_id: int = 0, limit: int | None = None
+    ) -> Iterator[dict[str, object]]:
         """Every accepted copy in short, oldest first: id, recipient, ref, batch, dialect, call."""
         cursor = self._store.read().execute(
             "SELECT message.id, recipient, ref, provider_id, batch, dialect, number FROM message"
@@ -208,24 +243,41 @@ class Mailbox:
             yield dict(row)
 
     def remember_answer(
-        self, db: Connection, dialect: str, key: str, fingerprint: bytes, answer: Answer, now: datetime
+        self,
+        db: Connection,
+        dialect: str,
+        key: str,
+        fingerprint: bytes,
+        answer: Answer,
+        now: datetime,
     ) -> None:
         """Keep what was answered to an idempotency key, in the transaction that keeps the mail."""
         db.execute(
             "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                dialect, key, fingerprint, answer.status,
-                orjson.dumps(dict(answer.headers)).decode(), answer.body, now.timestamp(),
+                dialect,
+                key,
+                fingerprint,
+                answer.status,
+                orjson.dumps(dict(answer.headers)).decode(),
+                answer.body,
+                now.timestamp(),
             ),
         )
 
-    def known_answer(self, dialect: str, key: str, *, since: datetime) -> tuple[bytes, Answer] | None:
+    def known_answer(
+        self, dialect: str, key: str, *, since: datetime
+    ) -> tuple[bytes, Answer] | None:
         """The fingerprint and the answer kept for a key at or after *since*, or None."""
-        row = self._store.read().execute(
-            "SELECT fingerprint, status, headers, body FROM answer"
-            " WHERE dialect = ? AND key = ? AND made_at >= ?",
-            (dialect, key, since.timestamp()),
-        ).fetchone()
+        row = (
+            self._store.read()
+            .execute(
+                "SELECT fingerprint, status, headers, body FROM answer"
+                " WHERE dialect = ? AND key = ? AND made_at >= ?",
+                (dialect, key, since.timestamp()),
+            )
+            .fetchone()
+        )
         if row is None:
             return None
         return row["fingerprint"], Answer(row["status"], row["body"], orjson.loads(row["headers"]))
@@ -243,7 +295,9 @@ class Mailbox:
         shared: dict[int, Wire] = {}
         for row in rows:
             if row["call"] not in shared:
-                blob = self._store.read().execute("SELECT shared FROM call WHERE id = ?", (row["call"],))
+                blob = self._store.read().execute(
+                    "SELECT shared FROM call WHERE id = ?", (row["call"],)
+                )
                 shared[row["call"]] = orjson.loads(blob.fetchone()[0])
         return [_stored(row, shared[row["call"]]) for row in rows]
 

@@ -23,7 +23,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a mishap
+class Refused(Exception):
     """The call is not taken; *answer* says so in the provider's own words."""
 
     def __init__(self, answer: Answer) -> None:
@@ -123,7 +123,9 @@ class Dialect(Protocol):
     def event(self, happening: Happening) -> bytes:
         """The happening as one JSON event."""
 
-    def dress(self, body: bytes, *, token: str, attempt: int, now: datetime) -> tuple[bytes, Mapping[str, str]]:
+    def dress(
+        self, body: bytes, *, token: str, attempt: int, now: datetime
+    ) -> tuple[bytes, Mapping[str, str]]:
         """The post as it goes out at this attempt: body and headers, signed."""
 
     def retry_in(self, kind: str, attempt: int, status: int | None) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 
-class Drift(Exception):  # noqa: N818 - it names what happened
+class Drift(Exception):
     """The call is not what the contract describes; *where* is the path to the place."""
 
     def __init__(self, where: str, why: str, *, missing: bool = False) -> None:

@@ -105,14 +105,18 @@ class Resend:
         given = call.headers.get("authorization", "")
         if not given:
             raise _refused(401, "missing_api_key", "Missing API Key")
-        if not secrets.compare_digest(given.encode(), f"Bearer {self._keys.resend_api_key}".encode()):
+        if not secrets.compare_digest(
+            given.encode(), f"Bearer {self._keys.resend_api_key}".encode()
+        ):
             raise _refused(403, "invalid_api_key", "API key is invalid")
 
     def read(self, call: Incoming) -> Arrival:
         key = call.headers.get("idempotency-key")
         if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
             raise _refused(
-                400, "invalid_idempotency_key", "The idempotency key must be between 1-256 characters."
+                400,
+                "invalid_idempotency_key",
+                "The idempotency key must be between 1-256 characters.",
             )
         try:
             body = parsed(call.body)
@@ -133,7 +137,9 @@ class Resend:
         """The valid emails and what is wrong with the others; strict mode refuses all for one."""
         mode = call.headers.get("x-batch-validation", "strict")
         if mode not in {"strict", "permissive"}:
-            raise _refused(400, "validation_error", "x-batch-validation must be strict or permissive.")
+            raise _refused(
+                400, "validation_error", "x-batch-validation must be strict or permissive."
+            )
         good: list[Wire] = []
         errors: list[Wire] = []
         for index, item in enumerate(emails):
@@ -147,7 +153,13 @@ class Resend:
         return good, errors
 
     def _arrival(
-        self, good: Sequence[Wire], errors: Sequence[Wire], call: Incoming, key: str | None, *, batch: bool
+        self,
+        good: Sequence[Wire],
+        errors: Sequence[Wire],
+        call: Incoming,
+        key: str | None,
+        *,
+        batch: bool,
     ) -> Arrival:
         first: Wire = good[0] if good else {}
         base_html, base_text = first.get("html", ""), first.get("text", "")
@@ -160,7 +172,12 @@ class Resend:
                 "text": shrink(base_text, email.get("text", "")),
             }
             copies.append(
-                Copy(bare(email["to"][0]), str(uuid.uuid4()), named(meta, "delivery"), orjson.dumps(own))
+                Copy(
+                    bare(email["to"][0]),
+                    str(uuid.uuid4()),
+                    named(meta, "delivery"),
+                    orjson.dumps(own),
+                )
             )
         ids = [{"id": copy.provider_id} for copy in copies]
         permissive = call.headers.get("x-batch-validation") == "permissive"
@@ -284,7 +301,9 @@ class Resend:
                 letter = self.letter(one.shared, one.own, one.recipient)
                 tags = [{"name": name, "value": value} for name, value in letter.meta.items()]
                 whole = {**_in_short(one), "object": "email", "html": letter.html}
-                return answer_json(200, {**whole, "text": letter.text, "tags": tags}, self._rate_headers())
+                return answer_json(
+                    200, {**whole, "text": letter.text, "tags": tags}, self._rate_headers()
+                )
         return _error(404, "not_found", "The requested endpoint does not exist.")
 
     def _listed(self, asked: Mapping[str, Sequence[str]]) -> Answer:
@@ -297,11 +316,17 @@ class Resend:
             if anchor is None:
                 return _error(404, "not_found", "The email to list after does not exist.")
             before = anchor.id
-        found = self._mailbox.search(where={"dialect": "resend"}, before=before, limit=int(limit) + 1)
+        found = self._mailbox.search(
+            where={"dialect": "resend"}, before=before, limit=int(limit) + 1
+        )
         page = found[: int(limit)]
         return answer_json(
             200,
-            {"object": "list", "has_more": len(found) > len(page), "data": [_in_short(one) for one in page]},
+            {
+                "object": "list",
+                "has_more": len(found) > len(page),
+                "data": [_in_short(one) for one in page],
+            },
             self._rate_headers(),
         )
 
@@ -327,7 +352,9 @@ def _checked(email: object, where: str, call: Incoming) -> Wire:
         raise Drift(where, "must be an object")
     checked: Wire = {**email, "to": [email["to"]] if isinstance(email["to"], str) else email["to"]}
     if len(checked["to"]) != 1:
-        raise Drift(where, "The sandbox takes one recipient for each email: events do not say which one.")
+        raise Drift(
+            where, "The sandbox takes one recipient for each email: events do not say which one."
+        )
     if not email.get("html") and not email.get("text"):
         raise Drift(where, "Missing `html` or `text` field.", missing=True)
     if not is_address(bare(checked["to"][0])) or call.refuses(bare(checked["to"][0])):
@@ -336,7 +363,9 @@ def _checked(email: object, where: str, call: Incoming) -> Wire:
         raise Drift(where, _invalid("from"))
     for tag in email.get("tags", ()):
         if not _TAG.fullmatch(tag["name"]) or not _TAG.fullmatch(tag["value"]):
-            raise Drift(where, "Tags should only contain ASCII letters, numbers, underscores, or dashes.")
+            raise Drift(
+                where, "Tags should only contain ASCII letters, numbers, underscores, or dashes."
+            )
     for name, value in email.get("headers", {}).items():
         if breaks_a_line(name) or breaks_a_line(value) or ":" in name:
             raise Drift(where, f"The header {name!r} is not one line of text.")

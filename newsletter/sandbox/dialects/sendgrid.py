@@ -297,21 +297,34 @@ def _check_whole(mail: Wire, now: datetime) -> None:
     if not is_address(mail["from"]["email"]):
         raise _refused(400, "The from email does not contain a valid address.", "from.email")
     if (reply := mail.get("reply_to")) and not is_address(reply["email"]):
-        raise _refused(400, "The reply_to email does not contain a valid address.", "reply_to.email")
+        raise _refused(
+            400, "The reply_to email does not contain a valid address.", "reply_to.email"
+        )
     content: list[Wire] = mail.get("content", [])
     if not content:
         raise _refused(
-            400, "Unless a valid template_id is provided, the content parameter is required. "
-            "There must be at least one defined content block.", "content",
+            400,
+            "Unless a valid template_id is provided, the content parameter is required. "
+            "There must be at least one defined content block.",
+            "content",
         )
     if any(not part["value"] for part in content):
-        raise _refused(400, "The content value must be a string at least one character in length.",
-                       "content.0.value")
+        raise _refused(
+            400,
+            "The content value must be a string at least one character in length.",
+            "content.0.value",
+        )
     if [part["type"] for part in content] not in (
-        ["text/plain"], ["text/html"], ["text/plain", "text/html"],
+        ["text/plain"],
+        ["text/html"],
+        ["text/plain", "text/html"],
     ):
-        raise _refused(400, "If present, text/plain and text/html may only be provided once, "
-                       "text/plain first, followed by text/html.", "content")
+        raise _refused(
+            400,
+            "If present, text/plain and text/html may only be provided once, "
+            "text/plain first, followed by text/html.",
+            "content",
+        )
     categories: list[str] = mail.get("categories", [])
     if len(categories) > _MAX_CATEGORIES or len(set(categories)) != len(categories):
         raise _refused(400, "There may be at most 10 categories, each of them once.", "categories")
@@ -324,11 +337,16 @@ def _check_whole(mail: Wire, now: datetime) -> None:
 
 def _check_people(people: Sequence[Wire], call: Incoming) -> None:
     if not people:
-        raise _refused(400, "The personalizations field is required and must have at least one "
-                       "personalization.", "personalizations")
+        raise _refused(
+            400,
+            "The personalizations field is required and must have at least one personalization.",
+            "personalizations",
+        )
     everybody = sum(len(p["to"]) + len(p.get("cc", ())) + len(p.get("bcc", ())) for p in people)
     if len(people) > _MAX_RECIPIENTS or everybody > _MAX_RECIPIENTS:
-        raise _refused(400, "The maximum number of recipients of a call is 1000.", "personalizations")
+        raise _refused(
+            400, "The maximum number of recipients of a call is 1000.", "personalizations"
+        )
     seen: set[str] = set()
     invalid: list[tuple[str, str | None]] = []
     for position, person in enumerate(people):
@@ -338,9 +356,13 @@ def _check_people(people: Sequence[Wire], call: Incoming) -> None:
         if not is_address(address) or call.refuses(address):
             invalid.append(("Does not contain a valid address.", f"{where}.to.0.email"))
         elif (plain := address.lower()) in seen:
-            raise _refused(400, "Each email address in the personalization block should be unique "
-                           "between to, cc, and bcc. We found the first duplicate instance of "
-                           f"[{address}] in the {where}.to field.", "personalizations")
+            raise _refused(
+                400,
+                "Each email address in the personalization block should be unique "
+                "between to, cc, and bcc. We found the first duplicate instance of "
+                f"[{address}] in the {where}.to field.",
+                "personalizations",
+            )
         else:
             seen.add(plain)
     if invalid:
@@ -349,8 +371,12 @@ def _check_people(people: Sequence[Wire], call: Incoming) -> None:
 
 def _check_person(person: Wire, where: str) -> None:
     if len(person["to"]) != 1 or "cc" in person or "bcc" in person:
-        raise _refused(400, "The sandbox takes one recipient for each personalization: more would "
-                       "see each other's addresses.", f"{where}.to")
+        raise _refused(
+            400,
+            "The sandbox takes one recipient for each personalization: more would "
+            "see each other's addresses.",
+            f"{where}.to",
+        )
     for name in ("substitutions", "custom_args"):
         if (values := person.get(name)) and _weight(values) > _MAX_BYTES:
             raise _refused(400, f"The {name} may have at most 10000 bytes.", f"{where}.{name}")

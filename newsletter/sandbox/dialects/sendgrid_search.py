@@ -21,11 +21,12 @@ _TERM: Final = re.compile(
     r"\s*(?:"
     r"\(?\s*Contains\(\s*(?P<contains>\w+)\s*,\s*[\"'](?P<part>[^\"']*)[\"']\s*\)\s*\)?"
     r"|(?P<between>\w+)\s+BETWEEN\s+"
-    + _MOMENT.format("low") + r"\s+AND\s+" + _MOMENT.format("high")
+    + _MOMENT.format("low")
+    + r"\s+AND\s+"
+    + _MOMENT.format("high")
     + r"|(?P<in>\w+)\s+IN\s*\((?P<list>[^)]*)\)"
     r"|unique_args\[[\"'](?P<arg>[^\"']+)[\"']\]\s*=\s*[\"'](?P<argval>[^\"']*)[\"']"
-    r"|(?P<name>\w+)\s*(?P<op>>=|<=|=|>|<)\s*" + _MOMENT.format("value")
-    + r")\s*"
+    r"|(?P<name>\w+)\s*(?P<op>>=|<=|=|>|<)\s*" + _MOMENT.format("value") + r")\s*"
 )
 _QUOTED: Final = re.compile(r"[\"']([^\"']*)[\"']")
 
@@ -52,7 +53,9 @@ class Search:
                 case "POST", ["logs"]:
                     asked = parsed(call.body)
                     hold(asked, _LOGS)
-                    found = self._found(asked.get("query", ""), asked.get("limit", _USUAL), call.now)
+                    found = self._found(
+                        asked.get("query", ""), asked.get("limit", _USUAL), call.now
+                    )
                     return answer_json(200, {"messages": [self._log(one) for one in found]})
                 case "GET", ["messages"]:
                     asked = parse_qs(call.query)
@@ -78,7 +81,9 @@ class Search:
             return self._mailbox.search(where=where, limit=limit)
         found: list[Stored] = []
         before: int | None = None
-        while len(found) < limit and (page := self._mailbox.search(where=where, before=before, limit=_MOST)):
+        while len(found) < limit and (
+            page := self._mailbox.search(where=where, before=before, limit=_MOST)
+        ):
             found += [
                 one
                 for one in page
@@ -151,8 +156,8 @@ def _conditions(query: str) -> tuple[dict[str, object], dict[str, str], frozense
     at = 0
     while at < len(query):
         term = _TERM.match(query, at)
-        if term is None or (term.end() < len(query) and not query[term.end():].startswith("AND")):
-            raise ValueError(f"invalid syntax near {query[at:at + 30]!r}")
+        if term is None or (term.end() < len(query) and not query[term.end() :].startswith("AND")):
+            raise ValueError(f"invalid syntax near {query[at : at + 30]!r}")
         part = term.groupdict()
         if part["arg"]:
             args[part["arg"]] = part["argval"]
@@ -178,13 +183,13 @@ def _plain_condition(part: Mapping[str, str | None], where: dict[str, object]) -
             where["recipient"] = value
         case "subject", "=":
             where["subject"] = value
-        case ("sg_message_id" | "msg_id"), "=":
+        case (("sg_message_id" | "msg_id"), "="):
             where["provider_id"] = value
-        case ("sg_message_id_created_at" | "last_event_time"), (">" | ">="):
+        case (("sg_message_id_created_at" | "last_event_time"), (">" | ">=")):
             where["since"] = _moment(value)
-        case ("sg_message_id_created_at" | "last_event_time"), ("<" | "<="):
+        case (("sg_message_id_created_at" | "last_event_time"), ("<" | "<=")):
             where["until"] = _moment(value)
-        case ("sg_message_id_created_at" | "last_event_time"), None:
+        case (("sg_message_id_created_at" | "last_event_time"), None):
             where |= {"since": _moment(part["low"] or ""), "until": _moment(part["high"] or "")}
         case name, _:
             raise ValueError(f"invalid syntax: {name!r} is not a known field")
