@@ -137,7 +137,8 @@ def _insert_deliveries(  # noqa: PLR0913 - the parts of one statement
         open_partition(session, "delivery", digest_id), *(column(name) for name in columns)
     )
     written = session.execute(
-        insert(target).from_select(
+        insert(target)
+        .from_select(
             columns,
             sql(
                 literal(digest_id),
@@ -148,6 +149,7 @@ def _insert_deliveries(  # noqa: PLR0913 - the parts of one statement
                 case((wanted, null()), else_=now),
             ).order_by(those.c.subscriber_id),
         )
+        .execution_options(preserve_rowcount=True)
     )
     for name in PARTITIONED:
         if name != "delivery":

@@ -19,7 +19,9 @@ def normal_form(address: str) -> str:
         checked = validate_email(address.strip(), check_deliverability=False)
     except EmailNotValidError as error:
         # The library quotes parts of the address in some messages; ours goes to logs as well.
-        raise BadAddress("That is not an email address: it needs a name, one @ and a domain.") from error
+        raise BadAddress(
+            "That is not an email address: it needs a name, one @ and a domain."
+        ) from error
     return checked.normalized.lower()
 
 

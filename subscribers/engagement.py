@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Final, cast
 
 from sqlalchemy import Column, CursorResult, Enum, Index, func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from subscribers.models import BIG
+
+
+#: Rows in one statement: both databases bound its parameters.
+_ROWS: Final = 1000
 
 
 class Reader(StrEnum):
@@ -41,7 +46,9 @@ class Engagement(SQLModel, table=True):
     reader: Reader = Field(
         default=Reader.unknown,
         sa_column=Column(
-            Enum(Reader, native_enum=False, length=10, values_callable=lambda e: [m.value for m in e]),
+            Enum(
+                Reader, native_enum=False, length=10, values_callable=lambda e: [m.value for m in e]
+            ),
             nullable=False,
         ),
     )
@@ -84,10 +91,16 @@ def record(session: Session, observations: Sequence[Observation], *, now: dateti
         for seen in observations
     ]
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    stored: CursorResult[object] = session.execute(  # type: ignore[assignment]  # an INSERT's result
-        dialect.insert(Engagement).values(rows).on_conflict_do_nothing()
-    )
-    return stored.rowcount
+    new = 0
+    for start in range(0, len(rows), _ROWS):
+        stored = session.execute(
+            dialect.insert(Engagement)
+            .values(rows[start : start + _ROWS])
+            .on_conflict_do_nothing()
+            .execution_options(preserve_rowcount=True)
+        )
+        new += cast("CursorResult[Any]", stored).rowcount
+    return new
 
 
 def people_by_kind(session: Session, digest_id: int) -> dict[str, int]:

@@ -101,9 +101,7 @@ def leave(
         left_digest_id=digest_id,
     )
     if left:
-        session.add(
-            Consent(subscriber_id=subscriber_id, kind="left", happened_at=now, page=how)
-        )
+        session.add(Consent(subscriber_id=subscriber_id, kind="left", happened_at=now, page=how))
     return left
 
 
@@ -122,7 +120,9 @@ def stop_mailing(
         return False
     if session.get(Suppression, person.address_key) is None:
         session.add(
-            Suppression(address_key=person.address_key, reason=reason, since=now, detail=detail[:300])
+            Suppression(
+                address_key=person.address_key, reason=reason, since=now, detail=detail[:300]
+            )
         )
     return _move(session, subscriber_id, status, left_at=now, left_how=reason[:40])
 
