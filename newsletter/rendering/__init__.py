@@ -1,0 +1,194 @@
+"""An edition as values -> the mail as bytes: once for all readers, with placeholders for the rest."""
+
+import hashlib
+import textwrap
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from digests.edition import Edition
+from newsletter.esp import Content
+from newsletter.rendering.card import Card, card
+from newsletter.rendering.inert import Slots, address, inert, line, plain
+from newsletter.rendering.mjml import BadTemplate, compiled
+from newsletter.rendering.prose import as_html, as_text
+
+__all__ = ["FIELDS", "BadTemplate", "House", "Rendered", "content_hash", "render"]
+
+#: What differs from copy to copy, in the order of ``Copy.values``: five link
+#: references and the day the reader joined, in words.
+FIELDS: Final = ("unsubscribe", "preferences", "view", "open", "click", "joined")
+
+_PREVIEW_WIDTH: Final = 120  # characters: what inboxes show at most beside a subject
+_TEXT_WIDTH: Final = 76  # characters: what a plain text reader shows without wrapping again
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every edition says about us. *public_url* is where readers' links begin."""
+
+    publication: str
+    public_url: str
+    postal_address: str
+    sender_domain: str
+    tagline: str = "New AI tools ship daily. We compare them before you waste an afternoon."
+
+    @property
+    def list_id(self) -> str:
+        """The list's name for machines (RFC 2919); it must never change."""
+        return f"weekly.{self.sender_domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail, and the addresses its links lead to: ``/r/{click}/{n}`` is the n-th of them."""
+
+    content: Content
+    links: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Setting:
+    """One mail being set: its slots, and the links it has met so far."""
+
+    public_url: str
+    track_clicks: bool
+    slots: Slots = field(default_factory=Slots)
+    links: list[str] = field(default_factory=list)
+
+    def own(self, kind: str, name: str, ending: str = "") -> Markup:
+        """The reader's own address for *name*, as ``/u/[%unsubscribe%]``."""
+        return self.slots.hold(f"{self.public_url}/{kind}/[%{name}%]{ending}")
+
+    def value(self, name: str) -> Markup:
+        """The reader's own value."""
+        return self.slots.hold(f"[%{name}%]")
+
+    def link(self, target: str) -> Markup | None:
+        """A link to *target*, through the click counter if there is one; None if it leads nowhere."""
+        if (safe := address(target)) is None:
+            return None
+        if safe not in self.links:
+            self.links.append(safe)
+        if not self.track_clicks:
+            return self.slots.hold(safe)
+        return self.own("r", "click", f"/{self.links.index(safe)}")
+
+
+def render(
+    edition: Edition, *, house: House, track_opens: bool = True, track_clicks: bool = False
+) -> Rendered:
+    """*edition* as a mail: HTML, plain text and headers, the same bytes for the same arguments.
+
+    Raises BadTemplate when a template is not sound; content cannot make it so.
+    """
+    setting = _Setting(house.public_url.rstrip("/"), track_clicks)
+    subject = line(edition.subject) or line(house.publication)
+    cards = [card(entry) for entry in edition.entries]
+    known = {
+        "edition": edition,
+        "house": house,
+        "dated": f"{edition.dated:%A} {edition.dated.day} {edition.dated:%B %Y}",
+        "preheader": line(edition.preheader),
+        "padding": _padding(line(edition.preheader)),
+        "cards": cards,
+        "track_opens": track_opens,
+        "title": setting.slots.hold(subject),
+        "own": setting.own,
+        "value": setting.value,
+        "link": setting.link,
+        "comparison_link": partial(_comparison_link, setting),
+        "prose": partial(as_html, link=partial(_prose_link, setting)),
+        "prose_text": partial(as_text, link=partial(_prose_link, setting)),
+        "wrapped": _wrapped,
+    }
+    html = compiled(_templates().get_template("edition.mjml").render(known))
+    text = _templates().get_template("edition.txt").render(known)
+    content = Content(
+        subject=inert(subject),
+        html=setting.slots.fill_html(inert(html)),
+        text=setting.slots.fill_text(inert(text)),
+        fields=FIELDS,
+        headers=_headers(house, setting.public_url),
+    )
+    return Rendered(content, tuple(setting.links))
+
+
+def content_hash(content: Content) -> str:
+    """SHA-256 over all that a reader gets: what an editor approves.
+
+    Each part goes in with its length before it, so no two contents share an encoding.
+    """
+    taken = hashlib.sha256()
+    names = [part for header in content.headers for part in header]
+    groups = ([content.subject, content.html, content.text], content.fields, names)
+    for group in groups:
+        taken.update(b"%d;" % len(group))
+        for part in group:
+            encoded = part.encode("utf-8", "surrogatepass")
+            taken.update(b"%d:" % len(encoded) + encoded)
+    return taken.hexdigest()
+
+
+def _headers(house: House, public_url: str) -> tuple[tuple[str, str], ...]:
+    """One-click unsubscribing (RFC 8058), the list's identity (RFC 2919), and that nobody posts to it."""
+    name = "".join(c for c in line(house.publication) if c.isascii() and (c.isalnum() or c in " -"))
+    name = " ".join(name.split())
+    return (
+        ("List-Unsubscribe", f"<{public_url}/u/[%unsubscribe%]>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("List-Id", f"{name} <{house.list_id}>" if name else f"<{house.list_id}>"),
+        ("List-Post", "NO"),
+    )
+
+
+def _prose_link(setting: _Setting, target: str) -> str:
+    return str(setting.link(target) or "")
+
+
+def _comparison_link(setting: _Setting, shown: Card) -> Markup | None:
+    return setting.link(shown.address)
+
+
+def _padding(preheader: str) -> Markup:
+    """Invisible signs after a short preheader, or inboxes show the masthead's links behind it."""
+    missing = max(0, _PREVIEW_WIDTH - len(preheader))
+    return Markup("\u034f\u200c\u00a0" * missing)  # noqa: S704 - a constant
+
+
+def _wrapped(words: str, *, indent: str = "") -> Markup:
+    """*words* in lines of at most 76 characters; an address is never broken."""
+    safe = str(words) if isinstance(words, Markup) else plain(words)
+    lines = [
+        textwrap.fill(
+            paragraph,
+            width=_TEXT_WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for paragraph in safe.split("\n\n")
+    ]
+    return Markup("\n\n".join(lines))  # noqa: S704 - for the text part, where nothing is markup
+
+
+@cache
+def _templates() -> Environment:
+    """Escaping for MJML, none for plain text; a name that does not exist is an error."""
+    return Environment(
+        loader=PackageLoader("newsletter", "templates/email"),
+        autoescape=select_autoescape(["mjml"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+
+
+def _shown(value: object) -> object:
+    """Everything a template prints goes through here: only markup we made may be more than text."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
