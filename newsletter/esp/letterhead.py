@@ -13,7 +13,7 @@ RESERVED: Final = frozenset(
     | {"dkim-signature", "mime-version", "content-type", "content-transfer-encoding"}
 )
 
-_HEADER_NAME: Final = re.compile(r"[!-9;-~]{1,126}")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,126}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _FOREIGN_WORDS: Final = re.compile(r"\S*[^\x00-\x7f]\S*(?:\s+\S*[^\x00-\x7f]\S*)*")
 _NEEDS_QUOTES: Final = re.compile(r'[()<>@,;:\\".\[\]]')

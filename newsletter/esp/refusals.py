@@ -1,6 +1,7 @@
 """What an answer means that is no acceptance and names no copies; and how a provider is quoted."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
@@ -45,6 +46,13 @@ def judged(response: httpx.Response, provider: str, words: str = "") -> NotTaken
 def quoted(words: str) -> str:
     """The provider's own words on one line, shortened, and without anybody's address."""
     return _ADDRESS.sub("[address]", " ".join(words.split()))[:_LONGEST]
+
+
+def positions_named(words: str, addresses: Sequence[str]) -> dict[int, str]:
+    """The positions of *addresses* that *words* name, each with the words as they may be kept."""
+    named = {found.strip(".").lower() for found in _ADDRESS.findall(words)}
+    kept = quoted(words)
+    return {i: kept for i, address in enumerate(addresses) if address.lower() in named}
 
 
 def body_of(response: httpx.Response) -> object:

@@ -1,0 +1,184 @@
+"""Postmark: up to 500 whole messages a call, each with its own answer, and no key."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import ClassVar, Final
+
+import httpx
+
+from newsletter.esp import (
+    Absent,
+    CannotTell,
+    Content,
+    Event,
+    Finding,
+    Found,
+    Mailing,
+    NotTaken,
+    Outcome,
+    Request,
+    Traits,
+    Unknown,
+    Unsendable,
+)
+from newsletter.esp.entries import Entry, Verdict, outcome_of
+from newsletter.esp.http import ask, client, post
+from newsletter.esp.letterhead import check, headers_of, mailbox
+from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
+from newsletter.esp.postmark_events import BATCH_KEY, DELIVERY_KEY, Inbound
+from newsletter.esp.refusals import body_of, judged, quoted, text_in
+
+_COPIES: Final = 500
+_BODY: Final = 5_000_000  # bytes of one body
+#: Messages can be searched for this long unless the server is set otherwise.
+_SEARCH_REACHES: Final = timedelta(days=45)
+
+# Postmark's own codes, which are not HTTP's.
+_TAKEN: Final = 0
+_INVALID: Final = 300
+_INACTIVE: Final = 406
+_PASSING: Final = frozenset({429, 500})
+
+
+class Postmark:
+    """The adapter. *stream* is the id of a Broadcast stream; webhooks carry user and password."""
+
+    name: ClassVar[str] = "postmark"
+
+    def __init__(  # noqa: PLR0913 - each setting by its name
+        self,
+        *,
+        server_token: str,
+        stream: str = "broadcast",
+        webhook_user: str = "newsletter",
+        webhook_password: str = "",
+        base_url: str = "https://api.postmarkapp.com",
+        timeout: float = 30.0,
+        search_lag: timedelta = timedelta(minutes=15),
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """*timeout* in seconds for each phase; *transport* stands in for the network in tests."""
+        self._stream = stream
+        self.traits = Traits(
+            copies_per_call=_COPIES,
+            bytes_per_call=50_000_000,
+            key_lives=None,
+            atomic=False,
+            search_lag=search_lag,
+        )
+        self._inbound = Inbound(webhook_user, webhook_password)
+        self._http = client(
+            base_url,
+            {"X-Postmark-Server-Token": server_token, "Accept": "application/json"},
+            timeout=timeout,
+            transport=transport,
+        )
+
+    def encode(self, mailing: Mailing) -> Request:
+        """A whole message for each copy. Raises Unsendable."""
+        rows = rows_of(mailing, provider="Postmark", most=_COPIES)
+        message = _stencil(
+            mailing.content,
+            mailing.sender_name,
+            mailing.sender_address,
+            mailing.reply_to,
+            self._stream,
+        )
+        return Request(
+            path="/email/batch",
+            headers={"Content-Type": "application/json"},
+            body=b"".join((b"[", message.fill_all(rows), b"]")),
+            size=len(rows),
+        )
+
+    def send(self, request: Request) -> Outcome:
+        """Post *request* once; a 200 holds one answer for each copy."""
+        answer = post(self._http, request)
+        if isinstance(answer, NotTaken | Unknown):
+            return answer
+        body = body_of(answer)
+        if answer.status_code != httpx.codes.OK:
+            return judged(answer, "Postmark", text_in(body, "Message"))
+        if not isinstance(body, list) or len(body) != request.size:
+            return Unknown("Postmark answered 200, but not for each copy")
+        return outcome_of("Postmark", [_entry(item) for item in body])
+
+    def find(self, batch: str, *, since: datetime, now: datetime) -> Finding:
+        """Ask for the outbound messages with the batch in their metadata: those copies it has."""
+        answer = ask(
+            self._http,
+            "GET",
+            "/messages/outbound",
+            params={
+                "count": _COPIES,
+                "offset": 0,
+                f"metadata_{BATCH_KEY}": batch,
+                "messagestream": self._stream,
+            },
+        )
+        if isinstance(answer, CannotTell):
+            return answer
+        messages = body.get("Messages") if isinstance(body := body_of(answer), dict) else None
+        if answer.status_code != httpx.codes.OK or not isinstance(messages, list):
+            return CannotTell(f"Postmark's search answered {answer.status_code}")
+        refs = [text_in(m.get("Metadata"), DELIVERY_KEY) for m in messages if isinstance(m, dict)]
+        if messages and not all(refs):
+            # To name none would mean that all were found.
+            return CannotTell("Postmark's search does not say which copies it found")
+        if refs:
+            return Found(f"Postmark's search shows {len(refs)} copies", refs=tuple(refs))
+        if now - since > _SEARCH_REACHES:
+            return CannotTell("Postmark may have forgotten so old a batch")
+        return Absent(f"Postmark's search shows nothing of {batch}")
+
+    def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
+        """The one event of a post."""
+        return self._inbound.events(headers, body, now=now)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+
+@lru_cache(maxsize=16)
+def _stencil(
+    content: Content, sender_name: str, sender_address: str, reply_to: str | None, stream: str
+) -> Stencil:
+    check(content, sender_name, provider="Postmark")
+    if max(len(content.html.encode()), len(content.text.encode())) > _BODY:
+        raise Unsendable("Postmark", "a body is larger than 5 MB")
+    message: dict[str, object] = {
+        "From": mailbox(sender_name, sender_address),
+        "To": ADDRESS,
+        "Subject": content.subject,
+    }
+    bodies = (("HtmlBody", content.html), ("TextBody", content.text))
+    message |= {kind: value for kind, value in bodies if value}
+    if reply_to:
+        message["ReplyTo"] = reply_to
+    headers = [
+        {"Name": name, "Value": value} for name, value in headers_of(content, provider="Postmark")
+    ]
+    if headers:
+        message["Headers"] = headers
+    message |= {
+        "Tag": BATCH,
+        "Metadata": {DELIVERY_KEY: REF, BATCH_KEY: BATCH},
+        # The server's own setting wins over TrackOpens; the page in docs says so.
+        "TrackOpens": False,
+        "TrackLinks": "None",
+        "MessageStream": stream,
+    }
+    return json_stencil(message, content.fields)
+
+
+def _entry(item: object) -> Entry:
+    """One copy's answer. A copy that is not said to be taken is not, by the contract."""
+    code = item.get("ErrorCode") if isinstance(item, dict) else None
+    words = quoted(text_in(item, "Message"))
+    if code == _TAKEN:
+        return Entry(Verdict.taken, text_in(item, "MessageID"))
+    if code == _INACTIVE or (code == _INVALID and "'From'" not in words):
+        return Entry(Verdict.refused, words or f"error {code}")
+    return Entry(Verdict.again if code in _PASSING else Verdict.stuck, words or f"error {code}")
