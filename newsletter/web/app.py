@@ -1,0 +1,136 @@
+"""The web application: its routes, and the one table that gives every domain error its status."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request, status
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import Response
+
+from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
+from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
+from newsletter.web import front, health, pages, pixel, readers, static, webhooks
+from newsletter.web.readers import BrokenLink
+from subscribers.addresses import BadAddress
+from subscribers.subscription import AddressSuppressed, SubscriberError
+
+log = structlog.get_logger()
+
+#: The nearest class in an error's own order decides, so a base catches what has no line of its own.
+STATUS: Final[dict[type[Exception], int]] = {
+    DigestError: status.HTTP_409_CONFLICT,
+    NoSuchDigest: status.HTTP_404_NOT_FOUND,
+    IllegalTransition: status.HTTP_409_CONFLICT,
+    NotWhatWasSeen: status.HTTP_409_CONFLICT,
+    SubscriberError: status.HTTP_409_CONFLICT,
+    AddressSuppressed: status.HTTP_409_CONFLICT,
+    BadAddress: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    BrokenLink: status.HTTP_404_NOT_FOUND,
+    EspError: status.HTTP_502_BAD_GATEWAY,
+    # Never 403, which Postmark takes for good, and never 406, which Mailgun does: a provider
+    # whose secret we hold wrongly must go on trying until an operator has put it right.
+    BadSignature: status.HTTP_401_UNAUTHORIZED,
+    BadPayload: status.HTTP_400_BAD_REQUEST,
+    CannotVerify: status.HTTP_503_SERVICE_UNAVAILABLE,
+}
+
+_LARGEST_FORM: Final = 64 * 1024  # bytes; routes that take more say so themselves
+_AGAIN_AFTER: Final = {"Retry-After": "60"}  # seconds
+_SENTENCES: Final = {
+    404: "There is no page at this address.",
+    405: "This address does not take that kind of request.",
+    413: "That was larger than this address takes.",
+}
+
+
+def create_app() -> FastAPI:
+    """The whole web side. Nothing about its routes is published: most of them are personal."""
+    app = FastAPI(
+        title="Weekly AI Tool Verdicts",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        max_body_size=_LARGEST_FORM,
+        middleware=[Middleware(pages.Headers)],
+        lifespan=_lifespan,
+    )
+    app.state.opens = pixel.opens_together()
+    app.router.routes.append(pixel.route)
+    for part in (readers, webhooks, front, health, static):
+        app.include_router(part.router)
+    for known in STATUS:
+        app.add_exception_handler(known, _domain_error)
+    for unreachable in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(unreachable, _store_away)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+def status_of(error: Exception) -> int:
+    """The status that the table gives *error*, by the nearest of its classes."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await app.state.opens.drain()
+
+
+async def _domain_error(request: Request, error: Exception) -> Response:
+    code = status_of(error)
+    log.info("request.refused", status=code, why=type(error).__name__)
+    headers = _AGAIN_AFTER if code == status.HTTP_503_SERVICE_UNAVAILABLE else None
+    return pages.refusal(request.url.path, code, str(error), headers)
+
+
+async def _store_away(request: Request, error: Exception) -> Response:
+    # The statement and its values stay out of the log: they hold what people told us.
+    log.error("store.away", why=type(error).__name__, said=str(getattr(error, "orig", ""))[:200])
+    return pages.refusal(
+        request.url.path,
+        status.HTTP_503_SERVICE_UNAVAILABLE,
+        "The service cannot reach its store at the moment.",
+        _AGAIN_AFTER,
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(
+        error, HTTPException
+    ):  # pragma: no cover - Starlette calls it for nothing else
+        raise error
+    sentence = _SENTENCES.get(error.status_code, str(error.detail))
+    return pages.refusal(request.url.path, error.status_code, sentence, dict(error.headers or {}))
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    """A body or parameter of the wrong shape: where, and what was expected there."""
+    if not isinstance(error, RequestValidationError):  # pragma: no cover - as above
+        raise error
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    said = str(first["msg"]).rstrip(".")
+    return pages.refusal(
+        request.url.path, status.HTTP_422_UNPROCESSABLE_CONTENT, f"{where}: {said}."
+    )
+
+
+async def _unexpected(request: Request, _error: Exception) -> Response:
+    """A calm page; Starlette raises the error again for the server's log, which has no addresses."""
+    answer = pages.refusal(
+        request.url.path,
+        status.HTTP_500_INTERNAL_SERVER_ERROR,
+        "Something went wrong on our side, and we have a record of it.",
+    )
+    pages.dress(answer.headers)  # this answer leaves from outside the middleware
+    return answer

@@ -1,0 +1,160 @@
+"""What a reader does from the mail: leave, choose, and read it in the browser; no account, no script.
+
+Every address here holds a signed link, and no GET changes anything: mail scanners
+open every link before the reader does, and some of them press no button.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from sqlmodel import Session
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from newsletter import links, recording
+from newsletter.links import CopyRef, Purpose
+from newsletter.web import copies
+from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.pages import LOOK, MAIL, page
+from subscribers.models import Subscriber, SubscriberStatus
+from subscribers.preferences import set_tracking
+
+router = APIRouter()
+
+#: In these states mail may still come, so there is something to leave.
+_MAY_GET_MAIL: Final = frozenset(
+    {SubscriberStatus.pending, SubscriberStatus.active, SubscriberStatus.bounced}
+)
+
+
+class BrokenLink(Exception):
+    """The link was not made by us for this purpose, or was damaged on its way."""
+
+    def __init__(self) -> None:
+        super().__init__("This link is not complete, or it is not one of ours.")
+
+
+async def sent_form(request: Request) -> dict[str, str]:
+    """The fields of the body in either of RFC 8058's encodings.
+
+    A body that cannot be read counts as an empty one: whoever posts to the link of
+    their own mail wants to leave, however badly their mail program says so.
+    """
+    try:
+        async with request.form(max_files=4, max_fields=20, max_part_size=8192) as form:
+            return {name: value for name, value in form.items() if isinstance(value, str)}
+    except HTTPException as error:
+        if error.status_code != 400:  # noqa: PLR2004 - Starlette's word for a body it cannot read
+            raise
+        return {}
+
+
+SentForm = Annotated[dict[str, str], Depends(sent_form)]
+
+
+@router.api_route("/u/{token}", methods=LOOK)
+def ask_before_leaving(token: str, session: Reading) -> Response:
+    """Only ask."""
+    copy = _copy(token, Purpose.unsubscribe)
+    reader = _reader(session, copy)
+    if not reader.may_get_mail:
+        return page("left.html", reader=reader, already=True)
+    choices = links.token(_all_links(copy), Purpose.preferences)
+    return page("leave.html", reader=reader, token=token, choices=choices)
+
+
+@router.post("/u/{token}")
+def leave(token: str, form: SentForm, session: Transaction, now: Now) -> Response:
+    """RFC 8058 one-click, and the button of the page above: no cookie, no redirect, 200 on repeats."""
+    if not recording.unsubscribe(session, token, how=_how(form), now=now):
+        raise BrokenLink
+    if "page" not in form:
+        return PlainTextResponse("You are unsubscribed.\n")
+    reader = _reader(session, _copy(token, Purpose.unsubscribe))
+    return page("left.html", reader=reader, already=False)
+
+
+@router.api_route("/p/{token}", methods=LOOK)
+def show_choices(token: str, session: Reading, saved: str = "") -> Response:
+    """What is known about the reader, and what they may choose."""
+    copy = _copy(token, Purpose.preferences)
+    return page(
+        "choices.html",
+        reader=_reader(session, copy),
+        token=token,
+        # Made here and not carried in the mail: the link for choosing cannot unsubscribe by itself.
+        leave=links.token(_all_links(copy), Purpose.unsubscribe),
+        saved=saved == "tracking",
+    )
+
+
+@router.post("/p/{token}/tracking")
+def choose_tracking(token: str, form: SentForm, session: Transaction, now: Now) -> Response:
+    """Whether opens and clicks are recorded: ``tracking`` is ``on`` or ``off``."""
+    copy = _copy(token, Purpose.preferences)
+    wanted = form.get("tracking")
+    if wanted not in {"on", "off"}:
+        raise HTTPException(422, "Say whether tracking is to be on or off.")
+    set_tracking(session, copy.subscriber_id, on=wanted == "on", now=now)
+    return RedirectResponse(f"/p/{token}?saved=tracking#tracking", status_code=303)
+
+
+@router.api_route("/v/{token}", methods=LOOK)
+def read_in_browser(token: str, session: Reading) -> Response:
+    """The reader's own copy, as it was mailed, without the pixel: this is not opening the mail."""
+    html = copies.html_of(session, _copy(token, Purpose.view))
+    if html is None:
+        raise HTTPException(404, "This edition is no longer kept.")
+    return Response(
+        html,
+        media_type="text/html",
+        headers={
+            "content-security-policy": MAIL.format(ancestors="'none'"),
+            "x-robots-tag": "noindex",
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The person behind a link, as far as their page shows them; erased people have no *person*."""
+
+    person: Subscriber | None
+
+    @property
+    def may_get_mail(self) -> bool:
+        """Whether there is anything to leave."""
+        return self.person is not None and self.person.status in _MAY_GET_MAIL
+
+    @property
+    def address(self) -> str:
+        """Enough to recognise one's own address, and too little to learn somebody else's."""
+        if self.person is None or not self.person.address:
+            return ""
+        name, _, domain = self.person.address.rpartition("@")
+        return f"{name[:1]}…@{domain}"
+
+
+def _copy(token: str, purpose: Purpose) -> CopyRef:
+    if (copy := links.copy_of(token, purpose)) is None:
+        raise BrokenLink
+    return copy
+
+
+def _reader(session: Session, copy: CopyRef) -> Reader:
+    person = session.get(Subscriber, copy.subscriber_id)
+    return Reader(person if person is not None and person.address else None)
+
+
+def _all_links(copy: CopyRef) -> str:
+    return links.signer().all_for(copy.digest_id, copy.subscriber_id)
+
+
+def _how(form: dict[str, str]) -> str:
+    """How they left, as it stands in the books."""
+    if "page" in form:
+        return "the unsubscribe page"
+    if form.get("List-Unsubscribe") == "One-Click":
+        return "one-click unsubscribe"
+    return "a POST to their link"

@@ -1,0 +1,196 @@
+"""How the newest edition stands and when the next turn comes: what the front page tells a newcomer."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from digests.models import Digest, DigestItem, DigestStatus
+from digests.receipt import Receipt, receipt
+from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, send_times
+from subscribers.engagement import people_by_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of an edition. *state* is done, now, waiting or trouble; *at* when it was reached."""
+
+    name: str
+    state: str
+    words: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The next turn of a schedule: its window closes at *cutoff_at*, and it goes at *send_at*."""
+
+    schedule: str
+    zone: str
+    cutoff_at: datetime
+    send_at: datetime
+    waits_for_editor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The newest edition and its books."""
+
+    digest: Digest
+    comparisons: int
+    books: Receipt
+    opened: int
+    left: int
+    steps: tuple[Step, ...]
+
+
+_OVER: Final = frozenset({DigestStatus.sent, DigestStatus.cancelled})
+
+
+def standing(session: Session) -> Standing | None:
+    """The edition that was assembled last, None before the first."""
+    digest = session.exec(
+        select(Digest).order_by(col(Digest.assembled_at).desc(), col(Digest.id).desc())
+    ).first()
+    if digest is None:
+        return None
+    comparisons = session.exec(
+        select(func.count()).select_from(DigestItem).where(col(DigestItem.digest_id) == digest.id)
+    ).one()
+    books = receipt(session, digest)
+    people = people_by_kind(session, digest.id or 0)
+    opened, left = people.get("opened", 0), people.get("unsubscribed", 0)
+    return Standing(
+        digest=digest,
+        comparisons=comparisons,
+        books=books,
+        opened=opened,
+        left=left,
+        steps=(
+            Step("Assembled", "done", _counted(comparisons, "comparison"), digest.assembled_at),
+            _approval(digest),
+            _sending(digest, books),
+            _reading(books, opened=opened, left=left),
+            _closing(digest, books),
+        ),
+    )
+
+
+def next_turn(session: Session, *, now: datetime) -> Turn | None:
+    """The turn whose mail goes next, None when no schedule is on and nothing is planned."""
+    waiting = session.exec(
+        select(Occurrence, Schedule)
+        .join(Schedule, col(Schedule.id) == col(Occurrence.schedule_id))
+        .where(
+            col(Occurrence.status) == OccurrenceStatus.planned,
+            col(Occurrence.send_at) > now - timedelta(hours=1),
+        )
+    )
+    turns = [_turn(schedule, turn.cutoff_at, turn.send_at) for turn, schedule in waiting]
+    for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))):
+        taken = set(
+            session.exec(
+                select(col(Occurrence.on_date)).where(col(Occurrence.schedule_id) == schedule.id)
+            )
+        )
+        ahead = timedelta(minutes=schedule.draft_before)
+        for on_date, send_at in send_times(schedule, after=now, count=3):
+            if on_date not in taken:
+                turns.append(_turn(schedule, send_at - ahead, send_at))
+                break
+    return min(turns, key=lambda turn: turn.send_at, default=None)
+
+
+def as_json(edition: Standing | None, turn: Turn | None) -> dict[str, Any]:
+    """Both as plain values; moments in ISO 8601."""
+    return {
+        "digest": edition
+        and {
+            "issue": edition.digest.issue,
+            "status": str(edition.digest.status),
+            "subject": edition.digest.subject,
+            "comparisons": edition.comparisons,
+            "opened": edition.opened,
+            "unsubscribed": edition.left,
+            "receipt": edition.books.as_json(),
+            "steps": [
+                {"name": step.name, "state": step.state, "words": step.words}
+                for step in edition.steps
+            ],
+        },
+        "next": turn
+        and {
+            "schedule": turn.schedule,
+            "zone": turn.zone,
+            "cutoff_at": turn.cutoff_at.isoformat(),
+            "send_at": turn.send_at.isoformat(),
+            "waits_for_editor": turn.waits_for_editor,
+        },
+    }
+
+
+def _approval(digest: Digest) -> Step:
+    if digest.approved_at is not None:
+        return Step("Approved", "done", f"by {digest.approved_by}", digest.approved_at)
+    if digest.status is DigestStatus.cancelled:
+        return Step("Approved", "trouble", "never: it was cancelled", digest.finished_at)
+    return Step("Approved", "now", "waits for an editor's name")
+
+
+def _sending(digest: Digest, books: Receipt) -> Step:
+    if digest.started_at is None:
+        return Step("Sent", "waiting", "nothing has left yet")
+    words = f"{books.accepted:,} of {books.audience:,} accepted"
+    if books.rejected:
+        words += f", {books.rejected:,} refused"
+    if books.excluded:
+        words += f", {books.excluded:,} excluded"
+    if books.uncertain:
+        return Step("Sent", "trouble", f"{words}, {books.uncertain:,} uncertain", digest.started_at)
+    if digest.status is DigestStatus.paused:
+        return Step(
+            "Sent", "trouble", f"{words}; paused: {digest.paused_reason}", digest.started_at
+        )
+    return Step("Sent", "now" if books.planned else "done", words, digest.started_at)
+
+
+def _reading(books: Receipt, *, opened: int, left: int) -> Step:
+    if not books.accepted:
+        return Step("Read", "waiting", "nobody has it yet")
+    words = f"opened by {_counted(opened, 'reader')}, {left:,} unsubscribed"
+    return Step("Read", "done" if opened else "now", words, None)
+
+
+def _closing(digest: Digest, books: Receipt) -> Step:
+    if digest.audience is None:
+        return Step("Books closed", "waiting", "they open when sending starts")
+    terms = {
+        "accepted": books.accepted,
+        "refused": books.rejected,
+        "excluded": books.excluded,
+        "uncertain": books.uncertain,
+        "planned": books.planned,
+    }
+    shown = [f"{count:,} {name}" for name, count in terms.items() if count or name == "accepted"]
+    words = f"{books.audience:,} = {' + '.join(shown)}"
+    if not books.closes:
+        return Step("Books closed", "trouble", f"{words}, over {books.counted:,} rows: no")
+    if digest.status in _OVER and books.is_final:
+        return Step("Books closed", "done", words, digest.finished_at)
+    return Step("Books closed", "now", words)
+
+
+def _turn(schedule: Schedule, cutoff_at: datetime, send_at: datetime) -> Turn:
+    return Turn(
+        schedule=schedule.name,
+        zone=schedule.zone,
+        cutoff_at=cutoff_at,
+        send_at=send_at,
+        waits_for_editor=schedule.approval is Approval.editor,
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,60 @@
+"""What providers tell us: checked on the raw bytes, stored and committed, and only then answered."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import structlog
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+
+from newsletter import recording
+from newsletter.esp import CannotVerify, Event, ShakesHands
+from newsletter.providers import provider as adapter_of
+from newsletter.settings import settings
+from newsletter.web.doors import Now, Transaction
+
+log = structlog.get_logger()
+
+#: Bytes. SendGrid's batches are the largest, at well under a megabyte.
+_LARGEST_BATCH: Final = 5 * 1024 * 1024
+
+router = APIRouter(max_body_size=_LARGEST_BATCH)
+
+
+async def raw_body(request: Request) -> bytes:
+    """The bytes as they came: signatures are over them and not over what they mean."""
+    return await request.body()
+
+
+def check(
+    provider: str, request: Request, body: Annotated[bytes, Depends(raw_body)], now: Now
+) -> Sequence[Event]:
+    """The events of a genuine call; none for a handshake, which is answered here.
+
+    Everything that may ask another server (a certificate, a confirmation) happens
+    here, before there is a transaction.
+    """
+    if provider not in settings().esp_names:
+        raise HTTPException(404, "This service does not use a provider of that name.")
+    adapter = adapter_of(provider)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if isinstance(adapter, ShakesHands):
+        handshake = adapter.handshake(headers, body, now=now)
+        if handshake is not None:
+            if not adapter.confirm(handshake):
+                raise CannotVerify(provider, "the confirmation did not get through")
+            log.info("webhook.confirmed", provider=provider)
+            return ()
+    return adapter.events(headers, body, now=now)
+
+
+@router.post("/webhooks/{provider}")
+def take(
+    provider: str,
+    events: Annotated[Sequence[Event], Depends(check)],
+    session: Transaction,
+    now: Now,
+) -> dict[str, int]:
+    """Keep *events*: the 200 leaves only after the commit, or the provider would not send them again."""
+    kept = recording.record_events(session, provider, events, now=now)
+    return {"new": kept.new, "repeated": kept.repeated, "foreign": kept.foreign}
