@@ -12,7 +12,6 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from subscribers.models import BIG
 
-
 #: Rows in one statement: both databases bound its parameters.
 _ROWS: Final = 1000
 

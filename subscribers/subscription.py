@@ -105,7 +105,7 @@ def leave(
     return left
 
 
-def stop_mailing(
+def stop_mailing(  # noqa: PLR0913 - what the suppression must be able to show
     session: Session,
     subscriber_id: int,
     *,

@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
+import newsletter.circuit  # noqa: F401 - its table belongs to the schema
 from newsletter.database import engine
 
 
