@@ -6,7 +6,7 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, HTTPException, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from newsletter.sandbox.events import Kind
 from newsletter.sandbox.faults import FaultPlan, FaultRule
@@ -16,6 +16,22 @@ from newsletter.sandbox.sandbox import Sandbox
 
 #: Values as they come out of the store, for JSON.
 Facts = dict[str, object]
+
+
+class Wanted(BaseModel):
+    """Which messages to list: page by *before* or *after* an id, narrowed by the rest."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: int | None = Field(default=None, ge=0)
+    before: int | None = Field(default=None, ge=1)
+    limit: int = Field(default=50, ge=1, le=1000)
+    recipient: str | None = None
+    subject: str | None = None  # before merging, exactly
+    like: str | None = None  # part of the recipient or the subject
+    batch: str | None = None
+    ref: str | None = None
+    dialect: str | None = None
 
 
 class Report(BaseModel):
@@ -72,34 +88,19 @@ def control(sandbox: Sandbox) -> APIRouter:  # noqa: C901, PLR0915 - one small f
     @router.get("/counts.json")
     def counts() -> Facts:
         """Totals of the mailbox, and the webhooks' standing."""
-        return {**sandbox.mailbox.counts(), "webhooks": sandbox.courier.standing()}
+        return {**sandbox.census.counts(), "webhooks": sandbox.courier.standing()}
 
     @router.get("/mailbox.json")
-    def mailbox(  # noqa: PLR0913 - each is a filter
-        after: Annotated[int | None, Query(ge=0)] = None,
-        before: Annotated[int | None, Query(ge=1)] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-        recipient: str | None = None,
-        subject: str | None = None,
-        like: str | None = None,
-        batch: str | None = None,
-        ref: str | None = None,
-        dialect: str | None = None,
-    ) -> Facts:
+    def mailbox(asked: Annotated[Wanted, Query()]) -> Facts:
         """Messages in short, newest first; oldest first behind *after*."""
-        where: Facts = {
-            "recipient": recipient,
-            "subject": subject,
-            "like": like,
-            "batch": batch,
-            "ref": ref,
-            "dialect": dialect,
-        }
-        found = sandbox.mailbox.search(where=where, after_id=after, before=before, limit=limit)
+        where = asked.model_dump(exclude={"after", "before", "limit"})
+        found = sandbox.mailbox.search(
+            where=where, after_id=asked.after, before=asked.before, limit=asked.limit
+        )
         return {
             "total": sandbox.mailbox.count(where),
             "messages": [_in_short(sandbox, one) for one in found],
-            "next": found[-1].id if len(found) == limit else None,
+            "next": found[-1].id if len(found) == asked.limit else None,
         }
 
     @router.get("/recipients.ndjson")
@@ -108,7 +109,7 @@ def control(sandbox: Sandbox) -> APIRouter:  # noqa: C901, PLR0915 - one small f
 
         def lines() -> Iterator[bytes]:
             page: list[bytes] = []
-            for row in sandbox.mailbox.recipients(after_id=after, limit=limit):
+            for row in sandbox.census.recipients(after_id=after, limit=limit):
                 page.append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
                 if len(page) == 1000:  # noqa: PLR2004 - lines a chunk
                     yield b"".join(page)
@@ -120,7 +121,7 @@ def control(sandbox: Sandbox) -> APIRouter:  # noqa: C901, PLR0915 - one small f
     @router.get("/duplicates.json")
     def duplicates() -> Facts:
         """Delivery references that were accepted more than once."""
-        return {"duplicates": sandbox.mailbox.duplicates()}
+        return {"duplicates": sandbox.census.duplicates()}
 
     @router.get("/messages/{message}.json")
     def message(message: int) -> Facts:
@@ -184,7 +185,7 @@ def cannot_report(sandbox: Sandbox, one: Stored, kind: Kind) -> str | None:
     """Why *kind* cannot be reported for a message, in one sentence, or None."""
     if sandbox.config.webhook_url is None:
         return "This sandbox was started without a webhook address, so nobody would hear of it."
-    if not sandbox.dialects[one.dialect].tells(kind):
+    if not sandbox.dialects[one.dialect].webhooks.tells(kind):
         return f"{one.dialect} has no webhook event for {kind.replace('_', ' ')}."
     return None
 

@@ -1,44 +1,29 @@
 """The thread that calls back: due events become signed posts, and posts are tried until taken."""
 
 import logging
-import random
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from sqlite3 import Connection, Row
+from datetime import datetime
+from sqlite3 import Row
 from typing import Final
 
 import httpx
-import orjson
 
 from newsletter.sandbox.config import SandboxConfig
-from newsletter.sandbox.dialects import Dialect, Happening, Wire
+from newsletter.sandbox.dialects import Dialect
 from newsletter.sandbox.events import Kind
 from newsletter.sandbox.faults import Faults
+from newsletter.sandbox.planning import Planning
 from newsletter.sandbox.store import Store
 
 log = logging.getLogger(__name__)
 
-_EVENTS_A_TURN: Final = 5000
-_WAVES_A_TURN: Final = 5
 _POSTS_A_TURN: Final = 64
 _AT_ONCE: Final = 8
 _IDLE: Final = 1.0  # seconds; a nudge ends it earlier
 _KEPT_BODY: Final = 16 * 1024  # bytes; what was sent stays readable up to this size
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    message: int
-    kind: Kind
-    due_at: float
-    link: str | None
-    row: int | None  # its row in ``event``; None when a wave brought it
-    dialect: str
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +45,12 @@ class Courier:
         *,
         clock: Callable[[], datetime],
     ) -> None:
-        self._config, self._store, self._faults = config, store, faults
+        self._config, self._store = config, store
         self._dialects, self._clock = dialects, clock
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._turning = threading.Lock()
-        self._next_batch: dict[str, float] = {}
+        self._planning = Planning(store, faults, dialects, batch_interval=config.batch_interval)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -102,7 +87,7 @@ class Courier:
             db.execute("UPDATE wave SET due_at = min(due_at, ?)", (now,))
             db.execute("UPDATE event SET due_at = min(due_at, ?) WHERE post IS NULL", (now,))
             db.execute("UPDATE post SET due_at = min(due_at, ?) WHERE state = 'waiting'", (now,))
-        self._next_batch.clear()
+        self._planning.hurry()
         self.nudge()
 
     def empty(self) -> None:
@@ -126,7 +111,7 @@ class Courier:
     def turn(self) -> bool:
         """Do what is due now; False when there was nothing."""
         with self._turning:
-            planned = self._plan(self._clock())
+            planned = self._planning.plan(self._clock())
             return self._send(self._clock()) or planned
 
     def _run(self) -> None:
@@ -157,148 +142,13 @@ class Courier:
             )
             if (row := db.execute(query).fetchone())[0] is not None
         ]
-        soonest = min([*due, *self._next_batch.values()], default=None) if due else None
-        if soonest is None:
+        if not due:
             return _IDLE
+        soonest = min(due)
+        if (batch := self._planning.next_batch_at()) is not None and soonest < batch:
+            # What is due may be waiting for its batch; a look too early costs little.
+            soonest = min(batch, self._clock().timestamp() + 0.2)
         return min(max(soonest - self._clock().timestamp(), 0.02), _IDLE)
-
-    def _plan(self, now: datetime) -> bool:
-        """Turn due events into posts, in one transaction."""
-        moment = now.timestamp()
-        ready = [
-            name
-            for name, dialect in self._dialects.items()
-            if not dialect.batch_bytes or self._next_batch.get(name, 0) <= moment
-        ]
-        db = self._store.read()
-        marks = ",".join("?" * len(ready))
-        waves = db.execute(
-            "SELECT wave.id, wave.call, wave.kind, wave.due_at, call.dialect, call.shared,"  # noqa: S608 - only marks
-            " call.accepted_at, call.first, call.size FROM wave JOIN call ON call.id = wave.call"
-            f" WHERE due_at <= ? AND call.dialect IN ({marks}) ORDER BY due_at LIMIT ?",
-            (moment, *ready, _WAVES_A_TURN),
-        ).fetchall()
-        singles = db.execute(
-            "SELECT event.id AS row, event.message, event.kind, event.due_at, event.link,"  # noqa: S608 - only marks
-            " message.call, message.recipient, message.provider_id, message.own, call.dialect,"
-            " call.accepted_at, call.shared FROM event JOIN message ON message.id = event.message"
-            " JOIN call ON call.id = message.call"
-            f" WHERE event.post IS NULL AND due_at <= ? AND call.dialect IN ({marks})"
-            " ORDER BY due_at LIMIT ?",
-            (moment, *ready, _EVENTS_A_TURN),
-        ).fetchall()
-        if not waves and not singles:
-            return False
-        events = [event for wave in waves for event in self._of_wave(wave)]
-        events += self._of_singles(singles)
-        for name in {event.dialect for event in events}:
-            if self._dialects[name].batch_bytes:
-                self._next_batch[name] = moment + self._config.batch_interval
-        with self._store.write() as writing:
-            writing.executemany("DELETE FROM wave WHERE id = ?", [(wave["id"],) for wave in waves])
-            self._queue(writing, events, moment)
-        return True
-
-    def _of_wave(self, wave: Row) -> Iterator[_Event]:
-        """The same event for every ordinary message of a call."""
-        shared = orjson.loads(wave["shared"])
-        rows = self._store.read().execute(
-            "SELECT id, recipient, provider_id, own FROM message"
-            " WHERE id >= ? AND id < ? AND fate IS NULL",
-            (wave["first"], wave["first"] + wave["size"]),
-        )
-        kind = Kind(wave["kind"])
-        for row in rows:
-            yield self._event(row, row["id"], kind, wave, shared, None, None)
-
-    def _of_singles(self, singles: Sequence[Row]) -> Iterator[_Event]:
-        shared: dict[int, Wire] = {}
-        for row in singles:
-            if row["call"] not in shared:
-                shared[row["call"]] = orjson.loads(row["shared"])
-            kind = Kind(row["kind"])
-            yield self._event(
-                row, row["message"], kind, row, shared[row["call"]], row["link"], row["row"]
-            )
-
-    def _event(  # noqa: PLR0913 - the parts come from two rows
-        self,
-        message: Row,
-        message_id: int,
-        kind: Kind,
-        call: Row,
-        shared: Wire,
-        link: str | None,
-        row: int | None,
-    ) -> _Event:
-        happening = Happening(
-            kind=kind,
-            token=secrets.token_urlsafe(16),
-            at=datetime.fromtimestamp(call["due_at"], UTC),
-            provider_id=message["provider_id"],
-            recipient=message["recipient"],
-            accepted_at=datetime.fromtimestamp(call["accepted_at"], UTC),
-            shared=shared,
-            own=orjson.loads(message["own"]),
-            link=link,
-        )
-        body = self._dialects[call["dialect"]].event(happening)
-        return _Event(message_id, kind, call["due_at"], link, row, call["dialect"], body)
-
-    def _queue(self, db: Connection, events: Sequence[_Event], moment: float) -> None:
-        """Posts for *events*, misbehaving as ordered, and the events' own rows."""
-        unruly = self._faults.plan.webhooks
-        next_id = 1 + int(db.execute("SELECT coalesce(max(id), 0) FROM post").fetchone()[0])
-        for parcel in self._parcels(events):
-            dice = random.Random(f"{self._faults.plan.seed}:post:{next_id}")  # noqa: S311 - reproducible on purpose
-            if unruly.shuffle_seconds:
-                dice.shuffle(parcel)
-            batched = bool(self._dialects[parcel[0].dialect].batch_bytes)
-            bodies = [event.body for event in parcel]
-            body = b"[" + b",".join(bodies) + b"]" if batched else bodies[0]
-            lost = dice.random() < unruly.lost
-            due_at = moment + dice.random() * unruly.shuffle_seconds
-            if dice.random() < unruly.late:
-                due_at += unruly.late_seconds
-            token = secrets.token_urlsafe(16)
-            times = 1 if lost or dice.random() >= unruly.twice else 2
-            kind = "batch" if batched else parcel[0].kind
-            for copy in range(times):
-                db.execute(
-                    "INSERT INTO post (id, dialect, kind, token, size, body, due_at, made_at, state)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        next_id + copy,
-                        parcel[0].dialect,
-                        kind,
-                        token,
-                        len(parcel),
-                        body,
-                        due_at + copy * unruly.shuffle_seconds,
-                        moment,
-                        "lost" if lost else "waiting",
-                    ),
-                )
-            db.executemany(
-                "INSERT OR REPLACE INTO event (id, message, kind, due_at, link, post)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [(e.row, e.message, e.kind, e.due_at, e.link, next_id) for e in parcel],
-            )
-            next_id += times
-
-    def _parcels(self, events: Sequence[_Event]) -> Iterator[list[_Event]]:
-        """Events as they go out together: alone, or up to the dialect's bytes a post."""
-        for name, dialect in self._dialects.items():
-            parcel: list[_Event] = []
-            weight = 0
-            for event in (event for event in events if event.dialect == name):
-                if parcel and (weight + len(event.body) + 1 > dialect.batch_bytes - 4):
-                    yield parcel
-                    parcel, weight = [], 0
-                parcel.append(event)
-                weight += len(event.body) + 1
-            if parcel:
-                yield parcel
 
     def _send(self, now: datetime) -> bool:
         """Try the posts that are due, several at once, and note how each went."""
@@ -325,7 +175,7 @@ class Courier:
     def _attempt(self, post: Row) -> _Attempt:
         dialect = self._dialects[post["dialect"]]
         url = self._config.webhook_for(dialect.name)
-        body, headers = dialect.dress(
+        body, headers = dialect.webhooks.dress(
             post["body"], token=post["token"], attempt=post["attempts"] + 1, now=self._clock()
         )
         try:
@@ -340,7 +190,7 @@ class Courier:
         again = (
             None
             if taken
-            else self._dialects[post["dialect"]].retry_in(
+            else self._dialects[post["dialect"]].webhooks.retry_in(
                 post["kind"], post["attempts"] + 1, attempt.status
             )
         )

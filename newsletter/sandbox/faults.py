@@ -91,6 +91,7 @@ class Faults:
 
     @property
     def plan(self) -> FaultPlan:
+        """What is ordered."""
         return self._plan
 
     @property

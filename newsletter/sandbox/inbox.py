@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
+from pydantic import BaseModel
 from starlette.staticfiles import StaticFiles
 
 from newsletter.sandbox.control import cannot_report, happened
@@ -23,7 +24,14 @@ _PLACE: Final = Path(__file__).parent / "templates"
 _PAGE: Final = 50  # messages
 _NOTICES: Final = 100
 
-Tab = Literal["html", "text", "headers", "source", "events"]
+
+class View(BaseModel):
+    """How a message is looked at."""
+
+    tab: Literal["html", "text", "headers", "source", "events"] = "html"
+    width: Literal["phone", "desktop"] = "desktop"
+    mode: Mode = "light"
+    images: Literal["on", "off"] = "on"
 
 
 class Pages:
@@ -94,7 +102,7 @@ def inbox(sandbox: Sandbox, pages: Pages) -> APIRouter:
             older=found[_PAGE - 1].id if len(found) > _PAGE else None,
             total=sandbox.mailbox.count(where),
             everything=sandbox.mailbox.count(),
-            groups=sandbox.mailbox.groups(),
+            groups=sandbox.census.groups(),
             q=q,
             subject=subject,
             before=before,
@@ -102,14 +110,7 @@ def inbox(sandbox: Sandbox, pages: Pages) -> APIRouter:
         )
 
     @router.get("/inbox/{message}")
-    def one_mail(
-        request: Request,
-        message: int,
-        tab: Tab = "html",
-        width: Literal["phone", "desktop"] = "desktop",
-        mode: Mode = "light",
-        images: Literal["on", "off"] = "on",
-    ) -> HTMLResponse:
+    def one_mail(request: Request, message: int, view: Annotated[View, Query()]) -> HTMLResponse:
         """One mail: HTML, text, headers, source, and what became of it."""
         one = wanted(message)
         letter = sandbox.letter(one)
@@ -121,14 +122,14 @@ def inbox(sandbox: Sandbox, pages: Pages) -> APIRouter:
             one=one,
             letter=letter,
             headers=letter.all_headers(message_id=sandbox.message_id(one), sent_at=one.accepted_at),
-            source=sandbox.source(one).decode("utf-8", "replace") if tab == "source" else "",
+            source=sandbox.source(one).decode("utf-8", "replace") if view.tab == "source" else "",
             events=happened(sandbox, one.id),
             leaves=one_click_url(letter) is not None,
             kinds=[kind for kind in Kind if cannot_report(sandbox, one, kind) is None],
             newer=newer[0].id if newer else None,
             older=older[0].id if older else None,
-            tab=tab,
-            view={"width": width, "mode": mode, "images": images},
+            tab=view.tab,
+            view=view,
         )
 
     @router.get("/inbox/{message}/body")

@@ -1,6 +1,6 @@
 """What has been accepted: kept in one transaction a call, asked by pages, searches and tests."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Connection, Row
@@ -34,6 +34,16 @@ class Stored:
     own: Wire
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """When and by whom a call is taken, and which events its provider tells."""
+
+    dialect: str
+    number: int
+    now: datetime
+    tells: frozenset[Kind]
+
+
 _COLUMNS: Final = """
     message.id, message.call, message.recipient, message.ref, message.provider_id, message.fate, message.own,
     call.dialect, call.number, call.accepted_at, call.batch, call.tags, call.subject
@@ -47,25 +57,16 @@ class Mailbox:
         self._store = store
         self._config = config
 
-    def keep(
-        self,
-        db: Connection,
-        arrival: Arrival,
-        *,
-        dialect: str,
-        number: int,
-        now: datetime,
-        tells: frozenset[Kind],
-    ) -> int:
+    def keep(self, db: Connection, arrival: Arrival, taking: Taking) -> int:
         """Store a call inside the caller's transaction, with the events to come; the call's id."""
         first = 1 + int(db.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()[0])
-        moment = now.timestamp()
+        moment = taking.now.timestamp()
         call = db.execute(
             "INSERT INTO call (dialect, number, accepted_at, first, size, subject, batch, tags, shared)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                dialect,
-                number,
+                taking.dialect,
+                taking.number,
                 moment,
                 first,
                 len(arrival.copies),
@@ -91,25 +92,20 @@ class Mailbox:
         ]
         db.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         if self._config.webhook_url and rows:
-            self._foresee(db, call, rows, moment, tells)
+            self._foresee(db, call, rows, taking)
         return call
 
     def _foresee(
-        self,
-        db: Connection,
-        call: int,
-        rows: Sequence[tuple[object, ...]],
-        moment: float,
-        tells: frozenset[Kind],
+        self, db: Connection, call: int, rows: Sequence[tuple[object, ...]], taking: Taking
     ) -> None:
         """Two waves carry the ordinary events of a whole call; only special fates cost a row each."""
-        delays = self._config.delays
+        delays, moment = self._config.delays, taking.now.timestamp()
         db.executemany(
             "INSERT INTO wave (call, kind, due_at) VALUES (?, ?, ?)",
             [
                 (call, kind, moment + after(kind, None, delays))
                 for kind in ORDINARY
-                if kind in tells
+                if kind in taking.tells
             ],
         )
         db.executemany(
@@ -119,7 +115,7 @@ class Mailbox:
                 for row in rows
                 if (fate := row[5])
                 for kind in FATES[str(fate)]
-                if kind in tells
+                if kind in taking.tells
             ],
         )
 
@@ -179,89 +175,21 @@ class Mailbox:
         row = self._store.read().execute("SELECT coalesce(max(number), 0) FROM call").fetchone()
         return int(row[0])
 
-    def counts(self) -> dict[str, object]:
-        """Totals: messages, calls, recipients, duplicates, by dialect and by batch."""
-        db = self._store.read()
-        one = db.execute(
-            "SELECT count(*) AS messages, count(DISTINCT recipient) AS recipients,"
-            " count(ref) AS with_ref, count(DISTINCT ref) AS refs FROM message"
-        ).fetchone()
-        by_dialect = db.execute("SELECT dialect, sum(size) FROM call GROUP BY dialect").fetchall()
-        by_batch = db.execute(
-            "SELECT batch, sum(size) FROM call WHERE batch IS NOT NULL GROUP BY batch"
-            " ORDER BY max(id) DESC LIMIT 1000"
-        ).fetchall()
-        return {
-            "messages": one["messages"],
-            "calls": db.execute("SELECT count(*) FROM call").fetchone()[0],
-            "recipients": one["recipients"],
-            "refs": one["refs"],
-            "duplicates": one["with_ref"] - one["refs"],
-            "by_dialect": {row[0]: row[1] for row in by_dialect},
-            "by_batch": {row[0]: row[1] for row in by_batch},
-        }
-
-    def groups(self, limit: int = 12) -> list[Row]:
-        """Digests by subject, the latest first: subject, messages, recipients' calls, last moment."""
-        return (
-            self._store.read()
-            .execute(
-                "SELECT subject, sum(size) AS messages, count(*) AS calls, max(accepted_at) AS latest"
-                " FROM call GROUP BY subject ORDER BY max(id) DESC LIMIT ?",
-                (limit,),
-            )
-            .fetchall()
-        )
-
-    def duplicates(self, limit: int = 1000) -> list[dict[str, object]]:
-        """Delivery references accepted more than once, with the messages that carry them."""
-        rows = self._store.read().execute(
-            "SELECT ref, recipient, count(*) AS times, group_concat(id) AS ids FROM message"
-            " WHERE ref IS NOT NULL GROUP BY ref HAVING count(*) > 1 ORDER BY min(id) LIMIT ?",
-            (limit,),
-        )
-        return [
-            {
-                "ref": row["ref"],
-                "recipient": row["recipient"],
-                "times": row["times"],
-                "messages": [int(part) for part in row["ids"].split(",")],
-            }
-            for row in rows
-        ]
-
-    def recipients(
-        self, *, after_id: int = 0, limit: int | None = None
-    ) -> Iterator[dict[str, object]]:
-        """Every accepted copy in short, oldest first: id, recipient, ref, batch, dialect, call."""
-        cursor = self._store.read().execute(
-            "SELECT message.id, recipient, ref, provider_id, batch, dialect, number FROM message"
-            " JOIN call ON call.id = message.call WHERE message.id > ? ORDER BY message.id LIMIT ?",
-            (after_id, -1 if limit is None else limit),
-        )
-        for row in cursor:
-            yield dict(row)
-
     def remember_answer(
-        self,
-        db: Connection,
-        dialect: str,
-        key: str,
-        fingerprint: bytes,
-        answer: Answer,
-        now: datetime,
+        self, db: Connection, key: str, fingerprint: bytes, arrival: Arrival, taking: Taking
     ) -> None:
         """Keep what was answered to an idempotency key, in the transaction that keeps the mail."""
+        answer = arrival.answer
         db.execute(
             "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
-                dialect,
+                taking.dialect,
                 key,
                 fingerprint,
                 answer.status,
                 orjson.dumps(dict(answer.headers)).decode(),
                 answer.body,
-                now.timestamp(),
+                taking.now.timestamp(),
             ),
         )
 

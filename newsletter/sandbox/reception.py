@@ -16,7 +16,7 @@ from newsletter.sandbox.connections import Connections, Cut
 from newsletter.sandbox.dialects import Answer, Arrival, Dialect, Incoming, Refused
 from newsletter.sandbox.events import Kind, is_refused
 from newsletter.sandbox.faults import FaultKind, FaultRule, Faults
-from newsletter.sandbox.mailbox import Mailbox
+from newsletter.sandbox.mailbox import Mailbox, Taking
 from newsletter.sandbox.store import Store
 
 _TAKES_NOTHING: Final = {
@@ -29,14 +29,14 @@ _TAKES_NOTHING: Final = {
 class Reception:
     """Takes calls: a 2xx leaves only after what it promises is committed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, each by name
         self,
+        *,
         config: SandboxConfig,
         store: Store,
         mailbox: Mailbox,
         faults: Faults,
         connections: Connections,
-        *,
         clock: Callable[[], datetime],
         after_acceptance: Callable[[], None],
     ) -> None:
@@ -65,9 +65,11 @@ class Reception:
             call = await self._incoming(dialect, request, number)
         except ClientDisconnect:
             return Cut(self._connections)
+        if len(call.body) > dialect.max_body:  # it came in chunks, without saying how much
+            return _response(dialect.failure(413, retry_after=None, now=call.now))
         held: list[tuple[str, str]] = []
         try:
-            answer, inner = await run_in_threadpool(self._accept, dialect, call, number, rule, held)
+            answer, inner = await run_in_threadpool(self._accept, dialect, call, rule, held)
             return await self._after_accepting(dialect, answer, inner or rule)
         finally:
             with self._lock:
@@ -108,6 +110,7 @@ class Reception:
             )
 
         return Incoming(
+            number=number,
             method=request.method,
             path=request.url.path,
             query=request.url.query,
@@ -121,15 +124,12 @@ class Reception:
         self,
         dialect: Dialect,
         call: Incoming,
-        number: int,
         rule: FaultRule | None,
         held: list[tuple[str, str]],
     ) -> tuple[Answer, FaultRule | None]:
         """The provider's answer, and the fault that the recipients bring with them."""
         if rule and rule.kind in _TAKES_NOTHING:
             return self._failure(dialect, rule), None
-        if len(call.body) > dialect.max_body:
-            return dialect.failure(413, retry_after=None, now=call.now), None
         try:
             dialect.authorise(call)
             if self._is_too_fast(dialect.name, call.now):
@@ -138,19 +138,18 @@ class Reception:
         except Refused as refusal:
             return refusal.answer, None
         people = [copy.recipient for copy in arrival.copies]
-        inner = self._faults.on_reading(dialect.name, number, people)
+        inner = self._faults.on_reading(dialect.name, call.number, people)
         if inner and inner.kind in _TAKES_NOTHING:
             return self._failure(dialect, inner), inner
         if arrival.key is None:
-            self._keep(dialect, call, number, arrival)
+            self._keep(dialect, call, arrival)
             return arrival.answer, inner
-        return self._accept_keyed(dialect, call, number, arrival, arrival.key, held), inner
+        return self._accept_keyed(dialect, call, arrival, arrival.key, held), inner
 
     def _accept_keyed(
         self,
         dialect: Dialect,
         call: Incoming,
-        number: int,
         arrival: Arrival,
         key: str,
         held: list[tuple[str, str]],
@@ -165,24 +164,21 @@ class Reception:
             raise RuntimeError(f"{dialect.name} gave a key, but does not know keys.")
         known = self._mailbox.known_answer(dialect.name, key, since=call.now - dialect.key_lives)
         if known is None:
-            self._keep(dialect, call, number, arrival)
+            self._keep(dialect, call, arrival)
             return arrival.answer
         fingerprint, answer = known
         if dialect.key_binds_body and fingerprint != _fingerprint(call):
             return dialect.key_conflict(in_flight=False)
         return answer
 
-    def _keep(self, dialect: Dialect, call: Incoming, number: int, arrival: Arrival) -> None:
-        tells = frozenset(kind for kind in Kind if dialect.tells(kind))
+    def _keep(self, dialect: Dialect, call: Incoming, arrival: Arrival) -> None:
+        tells = frozenset(kind for kind in Kind if dialect.webhooks.tells(kind))
+        taking = Taking(dialect.name, call.number, call.now, tells)
         with self._store.write() as db:
             if arrival.copies:
-                self._mailbox.keep(
-                    db, arrival, dialect=dialect.name, number=number, now=call.now, tells=tells
-                )
+                self._mailbox.keep(db, arrival, taking)
             if arrival.key is not None:
-                self._mailbox.remember_answer(
-                    db, dialect.name, arrival.key, _fingerprint(call), arrival.answer, call.now
-                )
+                self._mailbox.remember_answer(db, arrival.key, _fingerprint(call), arrival, taking)
         self._after_acceptance()
 
     async def _after_accepting(

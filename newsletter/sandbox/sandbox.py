@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
+from newsletter.sandbox.census import Census
 from newsletter.sandbox.config import SandboxConfig
 from newsletter.sandbox.connections import Connections
 from newsletter.sandbox.courier import Courier
@@ -29,6 +30,7 @@ class Sandbox:
         self.config, self.clock = config, clock
         self.store = Store(config.store)
         self.mailbox = Mailbox(self.store, config)
+        self.census = Census(self.store)
         self.dialects: Mapping[str, Dialect] = {
             spoken.name: spoken(config, self.mailbox) for spoken in _SPOKEN
         }
@@ -36,11 +38,11 @@ class Sandbox:
         self.faults = Faults(FaultPlan.model_validate_json(kept) if kept else config.faults)
         self.courier = Courier(config, self.store, self.faults, self.dialects, clock=clock)
         self.reception = Reception(
-            config,
-            self.store,
-            self.mailbox,
-            self.faults,
-            connections,
+            config=config,
+            store=self.store,
+            mailbox=self.mailbox,
+            faults=self.faults,
+            connections=connections,
             clock=clock,
             after_acceptance=self.courier.nudge,
         )

@@ -108,7 +108,7 @@ class Store:
             self._writer.execute("COMMIT")
 
     def read(self) -> sqlite3.Connection:
-        """This thread's connection for reading; it sees everything committed."""
+        """The calling thread's own connection for reading; it sees everything committed."""
         known: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if known is None:
             known = self._local.connection = self._connect()

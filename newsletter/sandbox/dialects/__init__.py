@@ -33,8 +33,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A call as it came in. *headers* have lower-case names; *refuses* says which addresses to refuse."""
+    """A call as it came in. *headers* have lower-case names; *refuses* says which addresses to refuse.
 
+    *number* counts the calls that send, from 1.
+    """
+
+    number: int
     method: str
     path: str
     query: str
@@ -86,6 +90,27 @@ class Happening:
     link: str | None = None
 
 
+class Webhooks(Protocol):
+    """How one provider calls back."""
+
+    #: Bytes of events in one post; 0 for one event a post.
+    batch_bytes: ClassVar[int]
+
+    def tells(self, kind: Kind) -> bool:
+        """Whether the provider's webhooks have a word for *kind*."""
+
+    def event(self, happening: Happening) -> bytes:
+        """The happening as one JSON event."""
+
+    def dress(
+        self, body: bytes, *, token: str, attempt: int, now: datetime
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """The post as it goes out at this attempt: body and headers, signed."""
+
+    def retry_in(self, kind: str, attempt: int, status: int | None) -> float | None:
+        """Seconds until the next attempt after *attempt* failed ones, or None to give up."""
+
+
 class Dialect(Protocol):
     """One provider, as its documents describe it."""
 
@@ -99,8 +124,7 @@ class Dialect(Protocol):
     key_lives: ClassVar[timedelta | None]
     #: Whether a known key with another body is refused, and not just answered as before.
     key_binds_body: ClassVar[bool]
-    #: Bytes of events in one webhook post; 0 for one event a post.
-    batch_bytes: ClassVar[int]
+    webhooks: Webhooks
 
     def authorise(self, call: Incoming) -> None:
         """Raise Refused unless the call carries our credential."""
@@ -116,20 +140,6 @@ class Dialect(Protocol):
 
     def letter(self, shared: Wire, own: Wire, recipient: str) -> Letter:
         """One copy, merged as the provider merges it."""
-
-    def tells(self, kind: Kind) -> bool:
-        """Whether the provider's webhooks have a word for *kind*."""
-
-    def event(self, happening: Happening) -> bytes:
-        """The happening as one JSON event."""
-
-    def dress(
-        self, body: bytes, *, token: str, attempt: int, now: datetime
-    ) -> tuple[bytes, Mapping[str, str]]:
-        """The post as it goes out at this attempt: body and headers, signed."""
-
-    def retry_in(self, kind: str, attempt: int, status: int | None) -> float | None:
-        """Seconds until the next attempt after *attempt* failed ones, or None to give up."""
 
     def question(self, call: Incoming) -> Answer:
         """The answer to one of the calls in ``asks``; 404 for what does not exist."""

@@ -49,27 +49,26 @@ class Search:
     def answer(self, call: Incoming) -> Answer:
         """The answer to a search, to a question for one message, or 404."""
         try:
-            match call.method, call.path.split("/")[2:]:
-                case "POST", ["logs"]:
-                    asked = parsed(call.body)
-                    hold(asked, _LOGS)
-                    found = self._found(
-                        asked.get("query", ""), asked.get("limit", _USUAL), call.now
-                    )
-                    return answer_json(200, {"messages": [self._log(one) for one in found]})
-                case "GET", ["messages"]:
-                    asked = parse_qs(call.query)
-                    limit = int(asked.get("limit", [str(_USUAL)])[0])
-                    found = self._found(asked["query"][0], limit, call.now)
-                    return answer_json(200, {"messages": [self._activity(one) for one in found]})
-                case "GET", ["logs" | "messages" as kind, message_id]:
-                    return self._single(kind, message_id, call.now)
-        except Drift as drift:
-            return _error(400, str(drift))
+            return self._answer(call)
         except KeyError:
             return _error(400, "query is required")
-        except ValueError as error:
+        except (Drift, ValueError) as error:
             return _error(400, str(error))
+
+    def _answer(self, call: Incoming) -> Answer:
+        match call.method, call.path.split("/")[2:]:
+            case "POST", ["logs"]:
+                asked = parsed(call.body)
+                hold(asked, _LOGS)
+                found = self._found(asked.get("query", ""), asked.get("limit", _USUAL), call.now)
+                return answer_json(200, {"messages": [self._log(one) for one in found]})
+            case "GET", ["messages"]:
+                given = parse_qs(call.query)
+                limit = int(given.get("limit", [str(_USUAL)])[0])
+                found = self._found(given["query"][0], limit, call.now)
+                return answer_json(200, {"messages": [self._activity(one) for one in found]})
+            case "GET", ["logs" | "messages" as kind, message_id]:
+                return self._single(kind, message_id, call.now)
         return _error(404, "not found")
 
     def _found(self, query: str, limit: int, now: datetime) -> list[Stored]:
