@@ -1,5 +1,6 @@
 """Brevo: up to a thousand versions a call, merged by us; its key turns repeats away for minutes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -29,19 +30,21 @@ from newsletter.esp.brevo_events import CUSTOM_HEADER, Inbound, custom_value
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import RESERVED, check, headers_of
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
-from newsletter.esp.refusals import body_of, judged, positions_named, text_in
+from newsletter.esp.refusals import body_of, judged, odd_positions, positions_named, text_in
+from newsletter.esp.room import fitted
 
 _COPIES: Final = 1000
 #: The guide says thirty minutes, the note at the launch fifteen; the last minute is for clocks.
 _KEY_LIVES: Final = timedelta(minutes=14)
 _SEARCH_REACHES: Final = timedelta(days=89)
+_BAD_ADDRESS: Final = re.compile(r"\bin to\b")
 _LONGEST_WAIT: Final = 86_400.0  # seconds; a larger figure is no number of seconds
 #: What Brevo's template language may take for its own; whether it reads inline content is unknown.
 _THEIRS: Final = ("{{", "{%")
 
 
 class Brevo:
-    """The adapter. Its webhooks carry *webhook_user* and *webhook_password* by Basic auth."""
+    """The adapter. Its webhooks carry *webhook_user* and *webhook_key* by Basic auth."""
 
     name: ClassVar[str] = "brevo"
 
@@ -50,7 +53,7 @@ class Brevo:
         *,
         api_key: str,
         webhook_user: str = "newsletter",
-        webhook_password: str = "",
+        webhook_key: str = "",
         base_url: str = "https://api.brevo.com",
         timeout: float = 30.0,
         search_lag: timedelta = timedelta(minutes=60),
@@ -64,7 +67,7 @@ class Brevo:
             atomic=True,
             search_lag=search_lag,
         )
-        self._inbound = Inbound(webhook_user, webhook_password)
+        self._inbound = Inbound(webhook_user, webhook_key)
         self._http = client(
             base_url,
             {"api-key": api_key, "Accept": "application/json"},
@@ -79,7 +82,7 @@ class Brevo:
             mailing.content, mailing.sender_name, mailing.sender_address, mailing.reply_to
         )
         own = {"headers": {"idempotencyKey": _uuid(mailing.key)}, "tags": [mailing.batch]}
-        return Request(
+        request = Request(
             path="/v3/smtp/email",
             headers={"Content-Type": "application/json"},
             body=b"".join(
@@ -93,6 +96,7 @@ class Brevo:
             ),
             size=len(rows),
         )
+        return fitted(request, self.traits, "Brevo")
 
     def send(self, request: Request) -> Outcome:
         """Post *request* once. A repeat within the key's life is turned away, and so is proof."""
@@ -106,7 +110,7 @@ class Brevo:
             if text_in(body, "code") == "duplicate_parameter":
                 # The key is known, so an earlier attempt with these same bytes was
                 # processed: Brevo says it lets a key run once.
-                return Accepted()
+                return Accepted(reason="Brevo had this key before, for an earlier attempt")
             if answer.status_code == httpx.codes.CONFLICT:
                 return Unknown("Brevo is at work on another attempt with this key")
         return _refusal(answer, request.body)
@@ -189,8 +193,12 @@ def _message_ids(body: object) -> tuple[str, ...]:
 
 def _refusal(answer: httpx.Response, sent: bytes) -> NotTaken | Unknown:
     words = text_in(body_of(answer), "message")
-    bad = answer.status_code == httpx.codes.BAD_REQUEST
-    if refused := positions_named(words, _recipients(sent)) if bad else {}:
+    # Brevo says that an address is wrong ("email is not valid in to"), and seldom which.
+    people = _recipients(sent) if answer.status_code == httpx.codes.BAD_REQUEST else []
+    refused = positions_named(words, people)
+    if not refused and _BAD_ADDRESS.search(words):
+        refused = odd_positions(people)
+    if refused:
         return NotTaken(f"Brevo refuses {len(refused)} of the recipients", refused=refused)
     outcome = judged(answer, "Brevo", words)
     if isinstance(outcome, NotTaken) and not outcome.final and outcome.retry_after is None:

@@ -32,7 +32,8 @@ from newsletter.esp.http import ask, client, post, until
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.mailgun_events import BATCH_VARIABLE, DELIVERY_VARIABLE, Inbound
 from newsletter.esp.merging import ADDRESS, REF, Stencil, converted, json_stencil, rows_of
-from newsletter.esp.refusals import body_of, judged, positions_named, text_in
+from newsletter.esp.refusals import body_of, judged, odd_positions, positions_named, text_in
+from newsletter.esp.room import fitted
 
 _COPIES: Final = 1000
 #: Mailgun keeps events for a day on its smallest plan; an older batch may just be forgotten.
@@ -42,6 +43,7 @@ _DOMAIN: Final = re.compile(r"[A-Za-z0-9.-]+")
 _REF_VARIABLE: Final = "watv_delivery"
 #: Mailgun would fill these in wherever they stand, and nothing escapes them.
 _THEIRS: Final = re.compile(r"%(?:recipient|unsubscribe_url|tag_unsubscribe|mailing_list)")
+_BAD_ADDRESS: Final = re.compile(r"\bto'? parameter")
 _TRY_AFTER: Final = re.compile(r"try again after\s+(.+?)\.?\s*$", re.IGNORECASE)
 
 
@@ -101,12 +103,13 @@ class Mailgun:
             *form,
             ("recipient-variables", b"{" + variables.fill_all(rows) + b"}"),
         )
-        return Request(
+        request = Request(
             path=f"/v3/{self._domain}/messages",
             headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
             body=b"".join(_multipart(fields, boundary.encode())),
             size=len(rows),
         )
+        return fitted(request, self.traits, "Mailgun")
 
     def send(self, request: Request) -> Outcome:
         """Post *request* once: taken whole, or not at all."""
@@ -209,8 +212,12 @@ def _taken(answer: httpx.Response) -> Outcome:
 
 def _refusal(answer: httpx.Response, sent: bytes) -> NotTaken | Unknown:
     words = text_in(body_of(answer), "message")
-    bad = answer.status_code == httpx.codes.BAD_REQUEST
-    if refused := positions_named(words, _recipients(sent)) if bad else {}:
+    # Mailgun says which parameter is wrong, and not always which of its addresses.
+    people = _recipients(sent) if answer.status_code == httpx.codes.BAD_REQUEST else []
+    refused = positions_named(words, people)
+    if not refused and _BAD_ADDRESS.search(words):
+        refused = odd_positions(people)
+    if refused:
         return NotTaken(f"Mailgun refuses {len(refused)} of the recipients", refused=refused)
     outcome = judged(answer, "Mailgun", words)
     named = _TRY_AFTER.search(words)

@@ -28,6 +28,7 @@ from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.postmark_events import BATCH_KEY, DELIVERY_KEY, Inbound
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
+from newsletter.esp.room import fitted
 
 _COPIES: Final = 500
 _BODY: Final = 5_000_000  # bytes of one body
@@ -42,17 +43,20 @@ _PASSING: Final = frozenset({429, 500})
 
 
 class Postmark:
-    """The adapter. *stream* is the id of a Broadcast stream; webhooks carry user and password."""
+    """The adapter. *api_key* is the server token, *stream* the id of a Broadcast stream.
+
+    Its webhooks carry *webhook_user* and *webhook_key* by Basic auth.
+    """
 
     name: ClassVar[str] = "postmark"
 
     def __init__(  # noqa: PLR0913 - each setting by its name
         self,
         *,
-        server_token: str,
+        api_key: str,
         stream: str = "broadcast",
         webhook_user: str = "newsletter",
-        webhook_password: str = "",
+        webhook_key: str = "",
         base_url: str = "https://api.postmarkapp.com",
         timeout: float = 30.0,
         search_lag: timedelta = timedelta(minutes=15),
@@ -67,10 +71,10 @@ class Postmark:
             atomic=False,
             search_lag=search_lag,
         )
-        self._inbound = Inbound(webhook_user, webhook_password)
+        self._inbound = Inbound(webhook_user, webhook_key)
         self._http = client(
             base_url,
-            {"X-Postmark-Server-Token": server_token, "Accept": "application/json"},
+            {"X-Postmark-Server-Token": api_key, "Accept": "application/json"},
             timeout=timeout,
             transport=transport,
         )
@@ -85,12 +89,13 @@ class Postmark:
             mailing.reply_to,
             self._stream,
         )
-        return Request(
+        request = Request(
             path="/email/batch",
             headers={"Content-Type": "application/json"},
             body=b"".join((b"[", message.fill_all(rows), b"]")),
             size=len(rows),
         )
+        return fitted(request, self.traits, "Postmark")
 
     def send(self, request: Request) -> Outcome:
         """Post *request* once; a 200 holds one answer for each copy."""

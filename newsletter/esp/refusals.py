@@ -11,6 +11,10 @@ from newsletter.esp import NotTaken, Unknown
 from newsletter.esp.http import retry_after
 
 _ADDRESS: Final = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+_USUAL: Final = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]+"
+)
 _LONGEST: Final = 300  # characters of a provider's own words that are worth keeping
 
 _FINAL: Final = {
@@ -53,6 +57,12 @@ def positions_named(words: str, addresses: Sequence[str]) -> dict[int, str]:
     named = {found.strip(".").lower() for found in _ADDRESS.findall(words)}
     kept = quoted(words)
     return {i: kept for i, address in enumerate(addresses) if address.lower() in named}
+
+
+def odd_positions(addresses: Sequence[str]) -> dict[int, str]:
+    """Whose address a strict reader may refuse; asked only when a provider found one and named none."""
+    why = "the provider refused an address of the call, and this is an unusual one"
+    return {i: why for i, address in enumerate(addresses) if not _USUAL.fullmatch(address)}
 
 
 def body_of(response: httpx.Response) -> object:

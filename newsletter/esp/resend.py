@@ -26,6 +26,7 @@ from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.resend_events import BATCH_TAG, DELIVERY_TAG, Inbound
+from newsletter.esp.room import fitted
 
 _COPIES: Final = 100
 _KEY: Final = 256  # characters
@@ -73,7 +74,7 @@ class Resend:
         message = _stencil(
             mailing.content, mailing.sender_name, mailing.sender_address, mailing.reply_to
         )
-        return Request(
+        request = Request(
             path="/emails/batch",
             headers={
                 "Content-Type": "application/json",
@@ -84,6 +85,7 @@ class Resend:
             body=b"".join((b"[", message.fill_all(rows), b"]")),
             size=len(rows),
         )
+        return fitted(request, self.traits, "Resend")
 
     def send(self, request: Request) -> Outcome:
         """Post *request* once; the same bytes again get the same answer and no second mail."""
@@ -156,13 +158,15 @@ def _taken(body: object, size: int) -> Accepted | Unknown:
     )
 
 
-def _refusal(answer: httpx.Response) -> NotTaken | Unknown:
+def _refusal(answer: httpx.Response) -> Outcome:
     body = body_of(answer)
     name, words = text_in(body, "name"), text_in(body, "message")
     if name in _QUOTAS:
         return NotTaken(f"Resend's quota is used up: {quoted(words) or name}", final=True)
+    if name == "invalid_idempotent_request":
+        # Whoever left since the first attempt is missing from these bytes, so they differ.
+        # A key is kept only for a request that was answered, and the first held these copies too.
+        return Accepted(reason="Resend had this key before, for an earlier attempt at the batch")
     if answer.status_code == httpx.codes.CONFLICT:
-        # Another attempt is under way, or one with other bytes came first. What became
-        # of it this answer does not say, and its copies need not be these.
-        return Unknown(f"Resend has seen this key before: {quoted(words) or name or 'conflict'}")
+        return Unknown(f"Resend is at work on this key: {quoted(words) or name or 'conflict'}")
     return judged(answer, "Resend", words)

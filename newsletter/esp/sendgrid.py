@@ -35,6 +35,7 @@ from newsletter.esp.merging import (
     rows_of,
 )
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
+from newsletter.esp.room import fitted
 from newsletter.esp.sendgrid_events import BATCH_ARG, DELIVERY_ARG, Inbound
 
 _COPIES: Final = 1000
@@ -89,12 +90,13 @@ class SendGrid:
             mailing.content, mailing.sender_name, mailing.sender_address, mailing.reply_to
         )
         rest = call.fill(("", "", mailing.batch)).encode()
-        return Request(
+        request = Request(
             path="/v3/mail/send",
             headers={"Content-Type": "application/json"},
             body=b"".join((b'{"personalizations":[', copy.fill_all(rows), b"],", rest[1:])),
             size=len(rows),
         )
+        return fitted(request, self.traits, "SendGrid")
 
     def send(self, request: Request) -> Outcome:
         """Post *request* once. Only a 202 is acceptance: the validating mode answers 200."""

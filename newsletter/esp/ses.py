@@ -29,12 +29,14 @@ from newsletter.esp.http import client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, positions_named, quoted, text_in
+from newsletter.esp.room import fitted
 from newsletter.esp.ses_events import BATCH_TAG, DELIVERY_TAG, event_of
 from newsletter.esp.ses_template import Braces
 from newsletter.esp.sigv4 import Credentials, Signer
 from newsletter.esp.sns import Gate
 
 _COPIES: Final = 50
+_BYTES: Final = 1_000_000  # of a request with an inline template
 _HEADERS: Final = 15
 _HEADER: Final = 995  # characters of a header's value
 #: The column of a field's value inside TemplateData, which is JSON inside a JSON text.
@@ -51,10 +53,11 @@ _VERDICTS: Final[Mapping[str, Verdict]] = {
 
 
 class Ses:
-    """The adapter. *topics* are the ARNs of the SNS topics whose events are taken.
+    """The adapter. *key_id* and *api_key* are the access key and its secret.
 
-    *origins* are trusted beside Amazon's own hosts for certificates and
-    confirmations: the sandbox's address, and nothing in production.
+    *topics* are the ARNs of the SNS topics whose events are taken. *origins* are
+    trusted beside Amazon's own hosts for certificates and confirmations: the
+    sandbox's address, and nothing in production.
     """
 
     name: ClassVar[str] = "ses"
@@ -63,7 +66,7 @@ class Ses:
         self,
         *,
         key_id: str,
-        secret: str,
+        api_key: str,
         region: str,
         session_token: str = "",
         configuration_set: str = "",
@@ -81,13 +84,13 @@ class Ses:
         """
         self.traits = Traits(
             copies_per_call=_COPIES,
-            bytes_per_call=40_000_000,
+            bytes_per_call=_BYTES,
             key_lives=None,
             atomic=False,
             search_lag=None,
         )
         self._configuration_set, self._clock = configuration_set, clock
-        self._signer = Signer(Credentials(key_id, secret, session_token), region, "ses")
+        self._signer = Signer(Credentials(key_id, api_key, session_token), region, "ses")
         url = base_url or f"https://email.{region}.amazonaws.com"
         self._http = client(url, {}, timeout=timeout, transport=transport)
         self._sns = client("", {}, timeout=timeout, transport=transport)
@@ -104,12 +107,13 @@ class Ses:
             self._configuration_set,
         )
         entries = entry.fill_all([(*row, *map(_nested, row[3:])) for row in rows])
-        return Request(
+        request = Request(
             path="/v2/email/outbound-bulk-emails",
             headers={"Content-Type": "application/json"},
             body=b"".join((call[:-1], b',"BulkEmailEntries":[', entries, b"]}")),
             size=len(rows),
         )
+        return fitted(request, self.traits, "SES")
 
     def send(self, request: Request) -> Outcome:
         """Sign and post *request* once; a 200 holds one answer for each copy."""
