@@ -22,10 +22,10 @@ import redis as redis_client
 
 from tests.processes import Kept, ProcessError, free_port, wait_until
 
-#: A test's data need not survive a power cut; nothing else is relaxed.
+#: A test's data need not survive a power cut. They must survive SIGKILL, so commits stay
+#: synchronous: what was committed is in the operating system's hands.
 _QUICK: Final = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "200",
     "shared_buffers": "128MB",

@@ -1,0 +1,282 @@
+"""What holds for the repository as a whole: the schema, the locks, the rules and their reasons."""
+
+import ast
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Final
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlmodel import SQLModel
+
+from newsletter.database import engine
+from newsletter.settings import ProviderSettings, Settings
+from tests.processes import ROOT
+
+PACKAGES: Final = ("digests", "newsletter", "subscribers")
+LONGEST_MODULE: Final = 320  # lines
+PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS: Final = ("requirements.lock", "tests/requirements.lock")
+
+# Written with brackets, so that this file does not name what it forbids.
+_FORBIDDEN: Final = re.compile(
+    r"py[p]i\.org|py[t]honhosted\.org|np[m]js\.org|cra[t]es\.io/api|pro[x]y\.golang"
+    r"|rep[o]1?\.maven|de[b]\.debian|\.\./shar[e]d|/wor[k]/|/tm[p]/lab|/opt/whee[l]s"
+)
+
+
+class TestTheSchema:
+    def test_the_migrations_have_one_head(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(ROOT / "newsletter" / "migrations"))
+
+        assert len(ScriptDirectory.from_config(config).get_heads()) == 1
+
+    def test_the_migrations_make_exactly_the_tables_of_the_models(self, database: str) -> None:
+        _import_everything()
+
+        with engine().connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            differences = compare_metadata(context, SQLModel.metadata)
+
+        assert differences == [], database
+
+    def test_a_database_is_migrated_by_its_first_use_and_left_alone_by_the_next(
+        self, database: str
+    ) -> None:
+        assert engine().url.render_as_string(hide_password=False) == database
+
+        with engine().connect() as connection:
+            assert MigrationContext.configure(connection).get_current_revision() is not None
+
+    def test_opening_the_store_makes_every_table_known(self) -> None:
+        """Tables name each other by string: one missing import would fail the first query."""
+        known = "from newsletter import database; from sqlmodel import SQLModel; "
+        tables = subprocess.run(
+            [sys.executable, "-c", known + "print(*sorted(SQLModel.metadata.tables))"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+
+        _import_everything()
+        assert tables == sorted(SQLModel.metadata.tables)
+
+
+class TestTheModules:
+    def test_every_module_says_where_it_stands(self) -> None:
+        silent = [
+            str(path.relative_to(ROOT))
+            for path in _python_files()
+            if "migrations/versions" not in str(path)
+            and not ast.get_docstring(ast.parse(path.read_text()))
+        ]
+
+        assert silent == []
+
+    def test_no_module_has_two_subjects(self) -> None:
+        lengths = {
+            str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+            for path in _python_files()
+            if "migrations/versions" not in str(path)
+        }
+
+        assert {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+    def test_no_module_is_called_after_nothing(self) -> None:
+        vague = {"utils", "helpers", "common", "misc", "services", "base", "manager"}
+
+        assert [path for path in _python_files() if path.stem in vague] == []
+
+    def test_what_is_imported_is_declared(self) -> None:
+        declared = {_plain(line) for line in PROJECT["project"]["dependencies"]}
+        makers = packages_distributions()
+
+        borrowed = {
+            f"{name} in {path.relative_to(ROOT)}"
+            for path in _python_files()
+            if path.relative_to(ROOT).parts[0] in PACKAGES
+            for name in _imports(path)
+            if name not in sys.stdlib_module_names and name not in PACKAGES
+            if not declared & {_plain(maker) for maker in makers.get(name, [])}
+        }
+
+        assert borrowed == set()
+
+
+class TestTheRules:
+    def test_every_ignored_rule_has_its_reason_beside_it(self) -> None:
+        text = (ROOT / "pyproject.toml").read_text()
+        lists = re.findall(r'^(?:ignore|"[^"\n]+") = \[\n(.*?)^\]', text, re.DOTALL | re.MULTILINE)
+        rules = [
+            line
+            for ignored in lists
+            for line in ignored.splitlines()
+            if re.match(r'\s+"[A-Z]+\d*"', line)
+        ]
+
+        assert len(rules) > len(PACKAGES)
+        assert [line for line in rules if not re.search(r"#\s+\S+ \S+", line)] == []
+
+    def test_every_exception_in_the_code_names_its_rule_and_its_reason(self) -> None:
+        bare = [
+            f"{path.relative_to(ROOT)}:{number + 1}: {line.strip()}"
+            for path in _python_files()
+            for lines in [path.read_text().splitlines()]
+            for number, line in enumerate(lines)
+            if re.search(r"#\s*(noqa|type: ignore)", line)
+            and not _has_a_reason(line, before=lines[max(0, number - 4) : number])
+        ]
+
+        assert bare == []
+
+
+class TestTheLocks:
+    @pytest.mark.parametrize("name", LOCKS)
+    def test_everything_locked_has_its_hashes_and_no_place_of_origin(self, name: str) -> None:
+        text = (ROOT / name).read_text()
+        entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)
+
+        assert [entry for entry in entries if "==" in entry and "--hash=sha256:" not in entry] == []
+        assert "://" not in text
+        assert "index" not in "".join(line for line in text.splitlines() if line.startswith("-"))
+
+    def test_the_tests_run_on_what_the_service_runs_on(self) -> None:
+        service, tests = (_pins(ROOT / name) for name in LOCKS)
+
+        assert service.items() <= tests.items()
+
+    def test_everything_declared_is_locked(self) -> None:
+        declared = PROJECT["project"]["dependencies"]
+        for_tests = PROJECT["project"]["optional-dependencies"]["test"]
+        service, tests = (_pins(ROOT / name) for name in LOCKS)
+
+        assert {_plain(line) for line in declared} - service.keys() == set()
+        assert {_plain(line) for line in for_tests} - tests.keys() == set()
+
+
+class TestTheRepository:
+    def test_nothing_names_a_registry_or_the_machine_it_was_written_on(self) -> None:
+        named = [
+            f"{path.relative_to(ROOT)}: {found.group()}"
+            for path in _kept_files()
+            if (found := _FORBIDDEN.search(path.read_text(errors="ignore")))
+        ]
+
+        assert named == []
+
+    def test_the_readme_starts_where_a_newcomer_starts(self) -> None:
+        readme = (ROOT / "README.md").read_text()
+
+        assert "make run" in readme
+        assert "make test" in readme
+
+    def test_every_target_of_make_explains_itself(self) -> None:
+        targets = re.findall(
+            r"^([a-z][a-z-]*):(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+        )
+
+        assert [name for name, rest in targets if " ## " not in rest] == []
+
+    def test_the_pages_of_the_documentation_link_to_what_is_there(self) -> None:
+        broken = [
+            f"{page.relative_to(ROOT)}: {target}"
+            for page in _kept_files()
+            if page.suffix == ".md"
+            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+            if "://" not in target and not target.startswith("mailto:")
+            if not (page.parent / target).exists()
+        ]
+
+        assert broken == []
+
+    def test_every_setting_that_is_written_about_exists(self) -> None:
+        known = _settings()
+        others = {"NEWSLETTER_REQUIRE_BROWSER", "NEWSLETTER_"}
+
+        unknown = {
+            f"{page.relative_to(ROOT)}: {name}"
+            for page in _kept_files()
+            if page.suffix in {".md", ".toml", ".service", ".yaml", ".yml"}
+            for name in re.findall(r"NEWSLETTER_[A-Z0-9_]*", page.read_text())
+            if name not in known | others
+        }
+
+        assert unknown == set()
+
+
+def _import_everything() -> None:
+    for package in PACKAGES:
+        for found in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
+            if not found.name.endswith("__main__") and ".migrations" not in found.name:
+                import_module(found.name)
+
+
+def _kept_files() -> list[Path]:
+    """What git keeps or would keep."""
+    listed = subprocess.run(
+        [shutil.which("git") or "git", "ls-files", "-z", "-c", "-o", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def _python_files() -> list[Path]:
+    return [path for path in _kept_files() if path.suffix == ".py"]
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def _has_a_reason(line: str, *, before: list[str]) -> bool:
+    """On the line itself, or in a comment just above it."""
+    mark = re.search(r"#\s*(noqa: [A-Z0-9, ]+|type: ignore\[[a-z-, ]+\])(.*)$", line)
+    if mark is None:
+        return False
+    above = any(text.strip().startswith("#") for text in before)
+    return above or bool(re.match(r"\s*[-#]\s+\S+", mark.group(2)))
+
+
+def _pins(lock: Path) -> dict[str, str]:
+    """Each name and version, with the platforms they are for."""
+    lines = [line for line in lock.read_text().splitlines() if re.match(r"[a-z0-9]", line)]
+    return {_plain(line) + line.partition(";")[2].strip(" \\"): line for line in lines}
+
+
+def _plain(requirement: str) -> str:
+    """A distribution's name as it is compared: lower case, with dashes, without anything else."""
+    name = re.match(r"[A-Za-z0-9._-]+", requirement.partition("[")[0])
+    return re.sub(r"[-_.]+", "-", name.group()).lower() if name else ""
+
+
+def _settings() -> set[str]:
+    known = set()
+    for name, field in Settings.model_fields.items():
+        known.add(f"NEWSLETTER_{name.upper()}")
+        if field.annotation is ProviderSettings:
+            known |= {
+                f"NEWSLETTER_{name.upper()}_{part.upper()}"
+                for part in ProviderSettings.model_fields
+            }
+    return known

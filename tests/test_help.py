@@ -1,0 +1,57 @@
+"""The command line explains itself: each command has a page of help with an example that works."""
+
+import contextlib
+import re
+import shlex
+from typing import Any, Final
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from newsletter.cli import app
+
+# Typer brings a Click of its own, whose classes are not public: hence Any for a command.
+COMMANDS: Final[dict[str, Any]] = {}
+
+
+def _gather(command: Any, path: str) -> None:
+    for name, part in getattr(command, "commands", {}).items():
+        _gather(part, f"{path} {name}".strip())
+    if not hasattr(command, "commands"):
+        COMMANDS[path] = command
+
+
+_gather(typer.main.get_command(app), "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_page_of_help(name: str) -> None:
+    shown = CliRunner().invoke(app, [*name.split(), "--help"])
+
+    assert shown.exit_code == 0
+    assert shown.output.strip()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_gives_an_example_that_it_understands(name: str) -> None:
+    examples = re.findall(r"Example: `newsletter ([^`]+)`", COMMANDS[name].help or "")
+
+    assert examples
+    for example in examples:
+        words = shlex.split(example)
+        assert words[: len(name.split())] == name.split()
+        # That a file of the example is not here is no fault of the example.
+        with contextlib.suppress(typer.BadParameter):
+            COMMANDS[name].make_context(name, words[len(name.split()) :])
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    silent = [
+        f"{name} {parameter.name}"
+        for name, command in COMMANDS.items()
+        for parameter in command.params
+        if not getattr(parameter, "help", None)
+    ]
+
+    assert silent == []
