@@ -23,7 +23,7 @@ from newsletter.database import reading, unit_of_work
 from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
-from newsletter.sending import Clock, compose
+from newsletter.sending import Clock, compose, mailing_of
 from newsletter.settings import settings
 from subscribers.engagement import Engagement
 
@@ -139,7 +139,7 @@ def _by_same_key(doubt: Doubt, esp: Esp, *, clock: Clock, worker: str) -> str:
         composed = compose(session, claim)
     if not composed.people:
         return _looked(doubt, "nobody is left to ask about", now=now)
-    request = esp.encode(composed.mailing)
+    request = esp.encode(mailing_of(claim, composed.copies))
     wait_for_a_call(esp.name, clock=clock)
     with unit_of_work() as session:
         body_hash = hashlib.sha256(request.body).hexdigest()

@@ -111,7 +111,7 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
         if not people:
             settlement.nothing_to_send(session, claim, now=now)
             return NotTaken("everybody in the batch was excluded")
-    request = esp.encode(composed.mailing)
+    request = esp.encode(mailing_of(claim, composed.copies))
     wait_for_a_call(esp.name, clock=clock)
     with unit_of_work() as session:
         now = clock()
@@ -129,35 +129,38 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A mailing; whose copies it holds, in its order; and who must not get theirs, by reason."""
+    """The copies of a batch; whose they are, in the same order; who must not get theirs, by reason."""
 
-    mailing: Mailing
+    copies: list[Copy]
     people: list[int]
     unwanted: dict[str, list[int]]
 
 
 def compose(session: Session, claim: Claim) -> Composed:
-    """The mailing of a claimed batch; asks once more who may be mailed.
+    """The copies of a claimed batch; asks once more who may be mailed.
 
-    The same claim gives the same bytes, as long as nobody in it has changed.
+    The same claim gives the same copies, as long as nobody in it has changed.
     """
-    content = content_of(claim.rendition_id)
     # On the bare connection and with the plain column type: an ORM row costs more than its copy.
-    rows = session.connection().execute(
-        select(
-            col(Delivery.subscriber_id),
-            col(Subscriber.address),
-            type_coerce(col(Subscriber.joined_at), DateTime()),
-            not_wanted(),
+    rows = (
+        session.connection()
+        .execute(
+            select(
+                col(Delivery.subscriber_id),
+                col(Subscriber.address),
+                type_coerce(col(Subscriber.joined_at), DateTime()),
+                not_wanted(),
+            )
+            .outerjoin(Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
+            .where(
+                col(Delivery.digest_id) == claim.digest_id,
+                col(Delivery.batch) == claim.number,
+                col(Delivery.outcome).is_(None),
+            )
+            .order_by(col(Delivery.subscriber_id))
         )
-        .outerjoin(Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
-        .where(
-            col(Delivery.digest_id) == claim.digest_id,
-            col(Delivery.batch) == claim.number,
-            col(Delivery.outcome).is_(None),
-        )
-        .order_by(col(Delivery.subscriber_id))
-    ).all()
+        .all()
+    )
     people: list[int] = []
     copies: list[Copy] = []
     unwanted: dict[str, list[int]] = {}
@@ -169,16 +172,20 @@ def compose(session: Session, claim: Claim) -> Composed:
         ref, tokens = cut(all_for(claim.digest_id, subscriber_id))
         people.append(subscriber_id)
         copies.append(Copy(ref, address, (*tokens, _day(joined_at.date()))))
-    mailing = Mailing(
+    return Composed(copies, people, unwanted)
+
+
+def mailing_of(claim: Claim, copies: Sequence[Copy]) -> Mailing:
+    """What goes to the provider for *claim*; read its frozen content outside of any transaction."""
+    return Mailing(
         batch=links.batch_tag(claim.digest_id, claim.number),
         key=claim.key,
         sender_name=settings().sender_name,
         sender_address=settings().sender_address,
         reply_to=settings().reply_to or None,
-        content=content,
+        content=content_of(claim.rendition_id),
         copies=copies,
     )
-    return Composed(mailing, people, unwanted)
 
 
 def record(

@@ -1,0 +1,98 @@
+"""Builders: valid readers and editions; whatever matters to a test is spelled out in it."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from digests import lifecycle, planning
+from digests.models import Digest, Rendition
+from subscribers.audience import audience
+from subscribers.models import Subscriber
+from subscribers.subscription import add_confirmed
+
+SECRET = "a secret for the tests"
+FIELDS = ["unsubscribe", "preferences", "view", "open", "click", "joined"]
+
+
+def a_reader(session: Session, address: str, *, joined_at: datetime) -> Subscriber:
+    person, _ = add_confirmed(
+        session,
+        address,
+        page="shiporskip.example",
+        wording="Weekly AI Tool Verdicts",
+        secret=SECRET,
+        now=joined_at,
+    )
+    return person
+
+
+def readers(session: Session, count: int, *, now: datetime) -> list[Subscriber]:
+    return [
+        a_reader(session, f"reader{n}@readers.example", joined_at=now - timedelta(days=n % 90))
+        for n in range(count)
+    ]
+
+
+def a_draft(session: Session, *, now: datetime, issue: str = "2026-W48") -> Digest:
+    digest = Digest(
+        issue=issue,
+        number=48,
+        zone="Europe/Berlin",
+        window_start=now - timedelta(days=7),
+        window_end=now,
+        send_at=now,
+        late_after=now + timedelta(hours=12),
+        subject="Free weights, two dissents",
+        preheader="The Founder skips two of four.",
+        opening="Two comparisons this week.",
+        assembled_at=now,
+    )
+    session.add(digest)
+    session.flush()
+    return digest
+
+
+def an_approved_digest(session: Session, *, now: datetime, issue: str = "2026-W48") -> Digest:
+    digest = a_draft(session, now=now, issue=issue)
+    lifecycle.approve(session, digest, content_hash="c0ffee", by="Ada", now=now)
+    session.add(
+        Rendition(
+            digest_id=digest.id or 0,
+            subject=digest.subject,
+            preheader=digest.preheader,
+            html="<p>Hello <a href='https://news.example/u/[%unsubscribe%]'>leave</a></p>",
+            text="Hello, leave: https://news.example/u/[%unsubscribe%]",
+            fields=FIELDS,
+            headers=[["List-Unsubscribe", "<https://news.example/u/[%unsubscribe%]>"]],
+            links=[],
+            content_hash="c0ffee",
+            rendered_at=now,
+        )
+    )
+    session.flush()
+    return digest
+
+
+def a_sending_digest(
+    session: Session,
+    *,
+    now: datetime,
+    batch_size: int = 10,
+    canary_share: float = 0.0,
+    issue: str = "2026-W48",
+) -> Digest:
+    """An edition whose send has started for everybody who is on the list by now."""
+    digest = an_approved_digest(session, now=now, issue=issue)
+    rendition = session.exec(select(Rendition).where(col(Rendition.digest_id) == digest.id)).one()
+    count = planning.plan(
+        session,
+        digest,
+        audience(),
+        renditions={"all": rendition.id or 0},
+        batch_size=batch_size,
+        canary_share=canary_share,
+        now=now,
+    )
+    wave = 0 if canary_share else 1
+    lifecycle.start(session, digest, audience=count, wave=wave, now=now)
+    return digest
