@@ -1,8 +1,6 @@
 """What a page says -> the store, with a new revision of every comparison that it changes."""
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,19 +10,12 @@ from sqlalchemy import or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from digests.comparisons import Comparison, Review, Revision, Tool
-from digests.facts import (
-    ComparisonFacts,
-    DetailFacts,
-    PanelFacts,
-    ReviewFacts,
-    ToolFacts,
-    key_of,
-)
-from digests.knowledge import learn, said_so_far, text_key
+from digests.comparisons import Comparison, Revision, Tool
+from digests.facts import ComparisonFacts, ToolFacts
+from digests.knowledge import learn, said_so_far
 from digests.news import changes_between
+from digests.tool_rows import facts_of_tools, write_tool
 
-_LONGEST_KEY: Final = 200
 _LONGEST_SOURCE: Final = 300
 _ATTEMPTS: Final = 5
 _AT_ONCE: Final = 500
@@ -158,46 +149,12 @@ def _learnt(
     session: Session, tool: Tool, before: ToolFacts | None, page: ToolFacts, *, now: datetime
 ) -> bool:
     """Write what *page* adds to *tool*; False when it adds nothing."""
-    reviews = _reviews_of(session, [tool.id or 0])[tool.id or 0]
-    known = _tool_facts(tool, reviews)
+    known = facts_of_tools(session, [tool.id or 0])[tool.id or 0]
     after = learn(known, before, page)
     if after == known:
         return False
-    for name in ("name", "category", "tagline", "entry", "description", "pricing", "best_for"):
-        setattr(tool, name, getattr(after, name))
-    tool.community, tool.community_percent = after.community, after.community_percent
-    tool.panel_verdict, tool.ship_percent = after.panel.verdict, after.panel.ship_percent
-    tool.ships, tool.skips = after.panel.ships, after.panel.skips
-    tool.details = [detail.model_dump() for detail in after.details]
-    tool.changed_at = now
-    _write_reviews(session, tool, reviews, after.reviews)
+    write_tool(session, tool, after, now=now)
     return True
-
-
-def _write_reviews(
-    session: Session, tool: Tool, known: Sequence[Review], wanted: Sequence[ReviewFacts]
-) -> None:
-    rows = {row.key: row for row in known}
-    nameless = Counter[str]()
-    for position, review in enumerate(wanted):
-        key = _review_key(review, nameless)
-        row = rows.pop(key, None) or Review(
-            tool_id=tool.id or 0, key=key, position=position, text=review.text
-        )
-        row.position, row.reviewer, row.text = position, review.reviewer, review.text
-        row.score, row.verdict = review.score, review.verdict
-        session.add(row)
-    for row in rows.values():  # nameless ones that got a name, and stand under another key now
-        session.delete(row)
-
-
-def _review_key(review: ReviewFacts, nameless: Counter[str]) -> str:
-    if review.reviewer is not None:
-        name = key_of(review.reviewer)
-        return f"by:{name}" if len(name) <= _LONGEST_KEY else f"by#{_hash(name)}"
-    text = _hash(text_key(review.text))
-    nameless[text] += 1  # two reviewers may say the same, in a word
-    return f"text:{text}:{nameless[text]}"
 
 
 def _take_over(comparison: Comparison, stated: ComparisonFacts, tools: Mapping[str, Tool]) -> None:
@@ -228,16 +185,16 @@ def _revise(
                 col(Comparison.right_tool_id).in_(ids),
             )
         )
-        .order_by(
-            col(Comparison.id)
-        )  # the same order for every caller, so that none waits in a ring
+        # The same order for every caller, so that none waits in a ring.
+        .order_by(col(Comparison.id))
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
     made: dict[str, Revision] = {}
     for start in range(0, len(affected), _AT_ONCE):
         some = affected[start : start + _AT_ONCE]
-        tools = _tools_of(session, some)
+        pairs = [(one.left_tool_id, one.right_tool_id) for one in some]
+        tools = facts_of_tools(session, {number for pair in pairs for number in pair})
         latest = _latest_of(session, some)
         for one in some:
             facts = _comparison_facts(one, tools)
@@ -274,27 +231,6 @@ def _latest_of(session: Session, some: Sequence[Comparison]) -> dict[int, Compar
     return {number: ComparisonFacts.model_validate(facts) for number, facts in rows}
 
 
-def _tools_of(session: Session, some: Sequence[Comparison]) -> dict[int, ToolFacts]:
-    ids = {number for one in some for number in (one.left_tool_id, one.right_tool_id)}
-    reviews = _reviews_of(session, ids)
-    rows = session.exec(
-        select(Tool).where(col(Tool.id).in_(ids)).execution_options(populate_existing=True)
-    )
-    return {tool.id or 0: _tool_facts(tool, reviews[tool.id or 0]) for tool in rows}
-
-
-def _reviews_of(session: Session, ids: Iterable[int]) -> Mapping[int, list[Review]]:
-    found: defaultdict[int, list[Review]] = defaultdict(list)
-    for review in session.exec(
-        select(Review)
-        .where(col(Review.tool_id).in_(list(ids)))
-        .order_by(col(Review.position))
-        .execution_options(populate_existing=True)
-    ):
-        found[review.tool_id].append(review)
-    return found
-
-
 def _comparison_facts(one: Comparison, tools: Mapping[int, ToolFacts]) -> ComparisonFacts:
     return ComparisonFacts(
         slug=one.slug,
@@ -306,41 +242,7 @@ def _comparison_facts(one: Comparison, tools: Mapping[int, ToolFacts]) -> Compar
     )
 
 
-def _tool_facts(tool: Tool, reviews: Sequence[Review]) -> ToolFacts:
-    return ToolFacts(
-        name=tool.name,
-        category=tool.category,
-        tagline=tool.tagline,
-        entry=tool.entry,
-        description=tool.description,
-        pricing=tool.pricing,
-        best_for=tool.best_for,
-        community=tool.community,
-        community_percent=tool.community_percent,
-        panel=PanelFacts(
-            verdict=tool.panel_verdict,
-            ship_percent=tool.ship_percent,
-            ships=tool.ships,
-            skips=tool.skips,
-        ),
-        details=tuple(DetailFacts.model_validate(detail) for detail in tool.details),
-        reviews=tuple(
-            ReviewFacts(
-                reviewer=review.reviewer,
-                score=review.score,
-                verdict=review.verdict,
-                text=review.text,
-            )
-            for review in reviews
-        ),
-    )
-
-
 def _side(before: ComparisonFacts | None, slug: str) -> ToolFacts | None:
     if before is None:
         return None
     return next((tool for tool in before.tools if tool.slug == slug), None)
-
-
-def _hash(words: str) -> str:
-    return hashlib.sha256(words.encode()).hexdigest()
