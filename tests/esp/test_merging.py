@@ -24,7 +24,21 @@ from newsletter.esp.merging import (
 from tests.esp.mailings import a_mailing
 
 FIELDS = ("token", "first_name", "a")
-ODD = ["[%", "%]", "[%token%]", "[%a%]", "[%first_name%]", "[%other%]", "[[%a%]]", "%s", "%%", "{}"]
+ODD = [
+    "[%",
+    "%]",
+    "[%token%]",
+    "[%a%]",
+    "[%first_name%]",
+    "[%other%]",
+    "[[%a%]]",
+    "%s",
+    "%%",
+    "{}",
+    "{{",
+    "}}",
+    "{",
+]
 ODD += [
     '"',
     "\\",
