@@ -13,11 +13,14 @@ SHORTEST: Final = 45
 LONGEST: Final = 220
 
 # What it is worth, in the points used below, to hear of the other tool and from another reviewer.
-_OTHER_TOOL: Final = 1.2
+_OTHER_TOOL: Final = 1.8
 _OTHER_VOICE: Final = 0.3
 
 # A sentence ends at . ! or ? (and whatever closes after it) when something that can begin one follows.
-_END: Final = re.compile(r"""(?<=[.!?])(['"’”)\]`]*)\s+(?=["'“‘(\[`]?[A-Z0-9])""")
+_END: Final = re.compile(
+    r"""(?<=[.!?])(['"\u2019\u201d)\]`]*)\s+(?=["'\u201c\u2018(\[`]?[A-Z0-9])"""
+)
+_WHOLE: Final = re.compile(r"""[.!?]['"\u2019\u201d)\]`]*$""")
 # ... unless the dot only shortens a word, or an initial.
 _SHORTENED: Final = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|vol|fig|dr|mr|mrs|ms|st|inc|ltd|co|corp|jr|sr|al)"
@@ -27,27 +30,34 @@ _SHORTENED: Final = re.compile(
 
 # What makes a sentence an opinion that stands by itself...
 _OPINION: Final = (
-    (re.compile(r"\b(?:ship(?:s|ping|ped)?|skip(?:s|ping|ped)?)\b", re.I), 2.0),
+    (re.compile(r"\b(?:ship(?:s|ping|ped)?|skip(?:s|ping|ped)?)\b", re.IGNORECASE), 2.0),
     (
-        re.compile(r"\bnot (?:a|an|the|just|merely)\b|\b(?:isn|aren|doesn|don|can)['’]t\b", re.I),
+        re.compile(
+            r"\bnot (?:a|an|the|just|merely)\b|\b(?:isn|aren|doesn|don|can)['\u2019]t\b",
+            re.IGNORECASE,
+        ),
         1.2,
     ),
-    (re.compile(r"\bno \w+[^,.;]{0,24}, no \w+", re.I), 1.6),
-    (re.compile(r"\bbecause\b|\bthe right (?:call|bet)\b|\bcorrect\b", re.I), 0.8),
+    (re.compile(r"\bno \w+[^,.;]{0,24}, no \w+", re.IGNORECASE), 1.6),
+    (re.compile(r"\bbecause\b|\bthe right (?:call|bet)\b|\bcorrect\b", re.IGNORECASE), 0.8),
     (
         re.compile(
             r"\b(?:genuine(?:ly)?|brutal|rare|actually|clean|clear|default|wins?|earns?|beats?)\b",
-            re.I,
+            re.IGNORECASE,
         ),
         0.6,
     ),
     (
         re.compile(
-            r"\b(?:moat|friction|overnight|theat(?:er|re)|give-?away|playbook|margin)\b", re.I
+            r"\b(?:moat|friction|overnight|theat(?:er|re)|give-?away|playbook|margin)\b",
+            re.IGNORECASE,
         ),
         0.6,
     ),
-    (re.compile(r"\bmeans zero\b|\bjust works\b|\bday one\b|\bwithout asking\b", re.I), 0.8),
+    (
+        re.compile(r"\bmeans zero\b|\bjust works\b|\bday one\b|\bwithout asking\b", re.IGNORECASE),
+        0.8,
+    ),
     (re.compile(r"\bthe [A-Z]\w+ of [A-Z]"), 1.8),  # the SQLite of LLMs
     (re.compile(r"—"), 0.3),
 )
@@ -59,21 +69,31 @@ _LEANING: Final = (
         -2.0,
     ),
     (re.compile(r"^(?:Yes|No|Can|Does|Is|Will|Would)\b"), -1.5),
-    (re.compile(r"\bthis (?:is|where|specific)\b|\bthe same\b|\bthis\b.{0,30}:", re.I), -0.4),
+    (
+        re.compile(r"\bthis (?:is|where|specific)\b|\bthe same\b|\bthis\b.{0,30}:", re.IGNORECASE),
+        -0.4,
+    ),
     (
         re.compile(
             r"^(?:Direct competitors?|Category|The category|The buyer|My one gripe|What (?:has to|would))",
-            re.I,
+            re.IGNORECASE,
         ),
         -2.5,
     ),
     (
-        re.compile(r"^(?:The dependency|The scenario|The specific scenario|The stress test)", re.I),
+        re.compile(
+            r"^(?:The dependency|The scenario|The specific scenario|The stress test)", re.IGNORECASE
+        ),
         -0.8,
     ),
-    (re.compile(r"^(?:The thesis|The second-order effect)\b", re.I), -1.2),
-    (re.compile(r"^(?:The moment of truth|The primitive)\b", re.I), -0.5),
-    (re.compile(r"\bI['’]d want\b|\bI want to see\b|\bcautiously\b|\bplausible\b", re.I), -1.5),
+    (re.compile(r"^(?:The thesis|The second-order effect)\b", re.IGNORECASE), -1.2),
+    (re.compile(r"^(?:The moment of truth|The primitive)\b", re.IGNORECASE), -0.5),
+    (
+        re.compile(
+            r"\bI['\u2019]d want\b|\bI want to see\b|\bcautiously\b|\bplausible\b", re.IGNORECASE
+        ),
+        -1.5,
+    ),
     (re.compile(r"`|\bhttps?://"), -2.5),
     (re.compile(r"\([^)]*\)"), -0.7),
     (re.compile(r";"), -0.4),
@@ -81,16 +101,16 @@ _LEANING: Final = (
 )
 # A conclusion is worth more than an observation; so is one with the right sign.
 _FOR: Final = re.compile(
-    r"\b(?:earn(?:s|ed) the ship|i['’]m (?:shipping|calling)|ships? (?:now )?because|right call|right bet|clean|"
-    r"genuine|rare|correct|advantage|zero friction|just works|default|infrastructure|wins?|credible|"
-    r"composable|viable|real (?:buyer|differentiator|technical)|actual moat|survives|pays off|real product)\b",
-    re.I,
+    r"\b(?:earn(?:s|ed) the ship|i['\u2019]m (?:shipping|calling)|ships? (?:now )?because|right call|"
+    r"right bet|clean|genuine|rare|correct|advantage|zero friction|just works|default|infrastructure|wins?|"
+    r"credible|composable|viable|real (?:buyer|differentiator|technical|product)|actual moat|survives|pays off)\b",
+    re.IGNORECASE,
 )
 _AGAINST: Final = re.compile(
     r"\b(?:skips?|not (?:a|an) (?:\w+ )?(?:business|product|moat|company)|problem|brutal|kills?|breaks?|"
     r"no (?:data|moat|workflow|standalone)|give-?away|cannibali[sz]es|commoditi[sz]es|loses?|terrible|"
-    r"cannot|can['’]t|degrade|zero of|wall|risk|expensive|marketing|gripe|leaky|archival|disappears)\b",
-    re.I,
+    r"cannot|can['\u2019]t|degrade|zero of|wall|risk|expensive|marketing|gripe|leaky|archival|disappears)\b",
+    re.IGNORECASE,
 )
 
 
@@ -189,7 +209,7 @@ def _candidates(
     sign, other = (_FOR, _AGAINST) if wanted is Verdict.ship else (_AGAINST, _FOR)
     said = sentences(review.text)
     for place, sentence in enumerate(said):
-        if not SHORTEST <= len(sentence) <= LONGEST or sentence[-1] not in ".!?'\"’”)":
+        if not SHORTEST <= len(sentence) <= LONGEST or not _WHOLE.search(sentence):
             continue
         leaning = len(sign.findall(sentence)) - 0.8 * len(other.findall(sentence))
         if must_say_so and leaning <= 0:

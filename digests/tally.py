@@ -10,7 +10,7 @@ from digests.edition import Entry
 from digests.facts import PanelFacts, ToolFacts, Verdict
 
 _LICENCES: Final = (
-    (re.compile(r"\bApache(?:[ -]License)?[ -]2(?:\.0)?\b", re.I), "Apache 2.0"),
+    (re.compile(r"\bApache(?:[ -]License)?[ -]2(?:\.0)?\b", re.IGNORECASE), "Apache 2.0"),
     (re.compile(r"\bMIT(?: licen[cs]ed?)?\b"), "the MIT licence"),
     (re.compile(r"\bA?GPL(?:v?[23](?:\.0)?)?\b"), "the GPL"),
 )
@@ -63,10 +63,18 @@ class Week:
         return tuple(dissent for tool in self.tools for dissent in dissents_on(tool))
 
     @property
-    def is_free(self) -> bool | None:
-        """Whether every tool is free to start; None when a page does not say."""
-        if any(free(tool) is None for tool in self.tools):
-            return None
+    def is_counted(self) -> bool:
+        """Whether every page says how many ship and how many skip."""
+        return all(None not in split_of(tool) for tool in self.tools)
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether every page says if its tools are free to start."""
+        return all(free(tool) is not None for tool in self.tools)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether every tool is known to be free to start."""
         return all(free(tool) for tool in self.tools)
 
     def licence_of(self, tools: Iterable[ToolFacts]) -> str | None:
@@ -94,9 +102,9 @@ def verdict_of(tool: ToolFacts) -> Verdict | None:
     ships, skips = split_of(tool)
     if ships is not None and skips is not None:
         return _majority(ships, skips)
-    return {100: Verdict.ship, 0: Verdict.skip}.get(
-        -1 if tool.panel.ship_percent is None else tool.panel.ship_percent
-    )
+    if tool.panel.ship_percent in {0, 100}:
+        return Verdict.ship if tool.panel.ship_percent else Verdict.skip
+    return None
 
 
 def split_of(tool: ToolFacts) -> tuple[int | None, int | None]:

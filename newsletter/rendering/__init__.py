@@ -91,7 +91,8 @@ def render(
     known = {
         "edition": edition,
         "house": house,
-        "dated": f"{edition.dated:%A} {edition.dated.day} {edition.dated:%B %Y}",
+        "weekday": f"{edition.dated:%A}",
+        "dated": f"{edition.dated.day} {edition.dated:%B %Y}",
         "preheader": line(edition.preheader),
         "padding": _padding(line(edition.preheader)),
         "cards": cards,
@@ -162,6 +163,8 @@ def _padding(preheader: str) -> Markup:
 def _wrapped(words: str, *, indent: str = "") -> Markup:
     """*words* in lines of at most 76 characters; an address is never broken."""
     safe = str(words) if isinstance(words, Markup) else plain(words)
+    if len(indent) + len(safe) <= _TEXT_WIDTH and "\n" not in safe:
+        return Markup(indent + safe)  # noqa: S704 - as below
     lines = [
         textwrap.fill(
             paragraph,

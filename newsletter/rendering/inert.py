@@ -12,7 +12,6 @@ filled. The order is the proof: a placeholder in the result comes from a slot.
 
 import html
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,6 +23,8 @@ from markupsafe import Markup
 BREAK: Final = "\u200c"
 
 _SLOT: Final = re.compile(r'(=)?"?⟦(\d+)⟧"?')
+# Control characters but tab and line feed, halves of surrogate pairs, and what is no character.
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _RESERVED: Final = str.maketrans({"⟦": "[", "⟧": "]"})
 # Explicit directions reach beyond the name they stand in; marks (LRM, RLM) do not.
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -49,9 +50,10 @@ _NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 def plain(text: str) -> str:
     """*text* without control characters, directions and the signs reserved here; lines stay lines."""
+    if text.isascii() and text.isprintable():
+        return text
     text = _LINE_ENDS.sub("\n", text).translate(_RESERVED)
-    text = _DIRECTIONS.sub("", text)
-    return "".join(sign for sign in text if sign in "\n\t" or not _is_unseen(sign))
+    return _UNSEEN.sub("", _DIRECTIONS.sub("", text))
 
 
 def line(text: str) -> str:
@@ -108,8 +110,3 @@ class Slots:
         return _SLOT.sub(
             lambda found: shown(self.values[int(found[2])], attribute=found[1] is not None), part
         )
-
-
-def _is_unseen(sign: str) -> bool:
-    """Control characters, halves of surrogate pairs, and the byte order mark."""
-    return unicodedata.category(sign) in {"Cc", "Cs"} or sign in "\ufeff\ufffe\uffff"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import minify_html
@@ -9,6 +10,12 @@ from mjml import mjml2html
 
 _TAG: Final = re.compile(r"<(/?)(mj[a-z-]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*?)(/?)>", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"([a-z-]+)\s*=")
+
+# Comments (Outlook's among them) and style sheets stay as they are; what else matches is a tag.
+_TAGS: Final = re.compile(
+    r"<!--.*?-->|<style.*?</style>|<[a-zA-Z](?:[^\"'>]+|\"[^\"]*\"|'[^']*')*>", re.DOTALL
+)
+_VALUE: Final = re.compile(r"(\s[a-zA-Z:-]+=)(?:(\"[^\"]*\"|'[^']*')|([^\s\"'>]+))")
 
 _SPACE: Final = {"padding", "padding-top", "padding-bottom", "padding-left", "padding-right"}
 _TYPE: Final = {"font-family", "font-size", "font-weight", "line-height", "color", "align"}
@@ -25,7 +32,7 @@ _KNOWN: Final[Mapping[str, tuple[frozenset[str], frozenset[str]]]] = {
         "mj-style": ({"mj-head"}, set()),
         "mj-raw": ({"mj-head", "mj-body"}, set()),
         "mj-body": ({"mjml"}, {"width", "background-color", "css-class"}),
-        "mj-section": ({"mj-body"}, {*_SPACE, "background-color", "css-class", "border-top"}),
+        "mj-section": ({"mj-body"}, {*_SPACE, "background-color", "border-radius", "css-class"}),
         "mj-column": ({"mj-section"}, {"width", "css-class"}),
         "mj-text": ({"mj-column", "mj-attributes"}, {*_SPACE, *_TYPE, "css-class"}),
         "mj-button": (
@@ -89,10 +96,23 @@ def compiled(source: str) -> str:
 
 
 def minified(made: str) -> str:
-    """*made* without needless bytes; conditional comments for Outlook stay as they are."""
-    return minify_html.minify(
+    """*made* without needless bytes.
+
+    Conditional comments for Outlook stay as they are, and attributes keep
+    their quotes: not everything that looks at mail on its way reads HTML 5.
+    """
+    small = minify_html.minify(
         made,
         keep_comments=True,
         keep_closing_tags=True,
         keep_html_and_head_opening_tags=True,
     )
+    return _TAGS.sub(lambda tag: _quoted(tag[0]), small)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(tag: str) -> str:
+    """*tag* with its values in quotes; a mail has thousands of tags and few different ones."""
+    if tag.startswith(("<!--", "<style")):
+        return tag
+    return _VALUE.sub(lambda value: value[1] + (value[2] or f'"{value[3]}"'), tag)
