@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlalchemy import func, select
+from sqlmodel import Session, col
 
 from digests.models import Batch, BatchStatus, Delivery, Digest, Outcome, Rendition
 
@@ -71,8 +71,13 @@ def receipt(session: Session, digest: Digest) -> Receipt:
     reasons: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     providers: dict[str, int] = defaultdict(int)
     renditions: dict[str, int] = defaultdict(int)
-    for status, provider, topics, size in session.exec(
-        select(Batch.status, Batch.provider, Rendition.topics, func.sum(Batch.size))
+    for status, provider, topics, size in session.execute(
+        select(
+            col(Batch.status),
+            col(Batch.provider),
+            col(Rendition.topics),
+            func.sum(col(Batch.size)),
+        )
         .join(Rendition, col(Rendition.id) == col(Batch.rendition_id))
         .where(col(Batch.digest_id) == digest.id)
         .group_by(col(Batch.status), col(Batch.provider), col(Rendition.topics))
@@ -81,13 +86,13 @@ def receipt(session: Session, digest: Digest) -> Receipt:
         if status is BatchStatus.accepted:
             providers[provider or ""] += size
             renditions[topics] += size
-    for outcome, reason, status, provider, topics, count in session.exec(
+    for outcome, reason, status, provider, topics, count in session.execute(
         select(
-            Delivery.outcome,
-            Delivery.reason,
-            Batch.status,
-            Batch.provider,
-            Rendition.topics,
+            col(Delivery.outcome),
+            col(Delivery.reason),
+            col(Batch.status),
+            col(Batch.provider),
+            col(Rendition.topics),
             func.count(),
         )
         .outerjoin(
@@ -115,8 +120,8 @@ def receipt(session: Session, digest: Digest) -> Receipt:
             providers[provider or ""] += count
             renditions[topics or ""] += count
         reasons[str(outcome)][reason or "no reason stored"] += count
-    first, last = session.exec(
-        select(func.min(Batch.settled_at), func.max(Batch.settled_at)).where(
+    first, last = session.execute(
+        select(func.min(col(Batch.settled_at)), func.max(col(Batch.settled_at))).where(
             col(Batch.digest_id) == digest.id, col(Batch.status) == BatchStatus.accepted
         )
     ).one()
@@ -125,9 +130,9 @@ def receipt(session: Session, digest: Digest) -> Receipt:
         digest=digest.issue,
         status=str(digest.status),
         audience=digest.audience or 0,
-        counted=session.exec(
+        counted=session.execute(
             select(func.count()).select_from(Delivery).where(col(Delivery.digest_id) == digest.id)
-        ).one(),
+        ).scalar_one(),
         accepted=fates["accepted"],
         rejected=fates["rejected"],
         excluded=fates["excluded"],
@@ -147,8 +152,8 @@ def receipt(session: Session, digest: Digest) -> Receipt:
 
 def _proofs(session: Session, digest: Digest) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
-    for evidence, size in session.exec(
-        select(Batch.evidence, Batch.size).where(
+    for evidence, size in session.execute(
+        select(col(Batch.evidence), col(Batch.size)).where(
             col(Batch.digest_id) == digest.id, col(Batch.evidence).is_not(None)
         )
     ):

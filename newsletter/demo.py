@@ -67,7 +67,7 @@ def take_in_examples(session: Session, *, now: datetime) -> int:
     """Take in the example compare pages; returns how many."""
     found = sorted(EXAMPLES.glob("*.txt"))
     for path in found:
-        facts = pages.read_page(path.read_text(encoding="utf-8"), name=path.name)
+        facts = pages.read_page(path.read_text(encoding="utf-8"))
         intake.take_in(session, facts, source=path.name, now=now)
     return len(found)
 

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from digests import claims, settlement
 from digests.models import Batch, BatchStatus, Delivery
@@ -243,7 +242,11 @@ def _uncertain(session: Session, *, now: datetime, every: timedelta) -> list[Dou
         .order_by(col(Batch.posted_at))
         .limit(200)
     )
-    return [Doubt(*row) for row in rows if row.posted_at and row.provider]
+    return [
+        Doubt(digest_id, number, fence, name, first_posted_at, posted_at)
+        for digest_id, number, fence, name, first_posted_at, posted_at in rows.tuples()
+        if name and first_posted_at and posted_at
+    ]
 
 
 def _evidence(by: str, now: datetime, said: str) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def record(
 def backoff(attempts: int) -> float:
     """Seconds until the next attempt: doubled each time, and jittered so that workers spread out."""
     first, longest = BACKOFF
-    return min(longest, first * 2 ** (attempts - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
+    return min(longest, first * float(2 ** (attempts - 1))) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """Who is to be mailed, as SQL: asked once when an edition is planned and again in each claim."""
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Select, case, exists, literal, null, select
 from sqlmodel import col
@@ -13,12 +13,13 @@ def audience() -> Select[Any]:
 
     Columns: subscriber_id, reason (None: to be mailed), topics, zone.
     """
-    return select(
+    chosen = select(
         col(Subscriber.id).label("subscriber_id"),
         not_wanted().label("reason"),
         literal("all").label("topics"),
         col(Subscriber.zone).label("zone"),
     ).where(col(Subscriber.status) == SubscriberStatus.active)
+    return cast("Select[Any]", chosen)
 
 
 def not_wanted() -> ColumnElement[str | None]:

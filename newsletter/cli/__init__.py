@@ -2,7 +2,6 @@
 
 import sys
 
-import click
 import typer
 
 from digests.lifecycle import DigestError
@@ -40,12 +39,7 @@ for part in (serving, comparisons, digests, schedules, subscribers):
 def main() -> None:
     """The ``newsletter`` command."""
     try:
-        app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        app()
     except REFUSALS as error:
         typer.echo(f"newsletter: {error}", err=True)
         sys.exit(1)

@@ -1,4 +1,7 @@
-"""The processes: each alone for production, and all together for a first look."""
+"""The processes: each alone for production, and all together for a first look.
+
+Each command imports what it serves when it runs: `newsletter receipt` need not load a web server.
+"""
 
 import shutil
 import sys
@@ -7,21 +10,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from digests.schedule_files import install
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
 from newsletter.database import engine, migrate, unit_of_work
-from newsletter.demo import parts, prepare_first_start, tell
 from newsletter.launch import LaunchError, Service, taken, until_stopped
 from newsletter.logs import set_up_logging
-from newsletter.sandbox.config import Keys, SandboxConfig
-from newsletter.sandbox.server import serve
 from newsletter.secrets import sandbox_keys
 from newsletter.settings import settings
-from newsletter.tasks import app as celery
-from newsletter.web.app import create_app
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +39,8 @@ def run(
 
     Example: `newsletter run`
     """
+    from newsletter.demo import parts, prepare_first_start
+
     known = settings()
     for port in (known.port, known.sandbox_port):
         if taken(port):
@@ -77,6 +76,8 @@ def demo(
 
     Example: `newsletter demo | tail -n 1`
     """
+    from newsletter.demo import tell
+
     home = Path("var") / "demo"
     shutil.rmtree(home, ignore_errors=True)
     result, is_right = tell(home, say=typer.echo)
@@ -91,6 +92,10 @@ def web() -> None:
 
     Example: `NEWSLETTER_PORT=8000 newsletter web`
     """
+    import uvicorn
+
+    from newsletter.web.app import create_app
+
     set_up_logging()
     engine()
     uvicorn.run(
@@ -113,6 +118,8 @@ def worker(
 
     Example: `newsletter worker --processes 4`
     """
+    from newsletter.tasks import app as celery
+
     engine().dispose()  # migrated by now; the pool's children open their own connections
     celery.worker_main(
         [
@@ -132,10 +139,10 @@ def beat() -> None:
 
     Example: `newsletter beat`
     """
+    from newsletter.tasks import app as celery
+
     with unit_of_work() as session:
         install(session, settings().schedules, now=utc_now())
-    pid = settings().home / "beat.pid"
-    pid.unlink(missing_ok=True)
     celery.start(["beat", f"--loglevel={settings().log_level}", "--pidfile="])
 
 
@@ -144,6 +151,9 @@ def sandbox() -> None:
 
     Example: `NEWSLETTER_SANDBOX_PORT=8025 newsletter sandbox`
     """
+    from newsletter.sandbox.config import Keys, SandboxConfig
+    from newsletter.sandbox.server import serve
+
     known = settings()
     if not known.is_embedded:
         typer.echo("newsletter: the sandbox belongs to the embedded default only.", err=True)
