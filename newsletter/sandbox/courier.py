@@ -100,9 +100,7 @@ class Courier:
         db = self._store.read()
         states = dict(db.execute("SELECT state, count(*) FROM post GROUP BY state").fetchall())
         coming = db.execute("SELECT count(*) FROM event WHERE post IS NULL").fetchone()[0]
-        waves = db.execute(
-            "SELECT coalesce(sum(call.size), 0) FROM wave JOIN call ON call.id = wave.call"
-        ).fetchone()[0]
+        waves = db.execute("SELECT coalesce(sum(size), 0) FROM wave").fetchone()[0]
         named = {
             state: int(states.get(state, 0)) for state in ("waiting", "done", "given_up", "lost")
         }

@@ -100,14 +100,15 @@ class Mailbox:
     ) -> None:
         """Two waves carry the ordinary events of a whole call; only special fates cost a row each."""
         delays, moment = self._config.delays, taking.now.timestamp()
-        db.executemany(
-            "INSERT INTO wave (call, kind, due_at) VALUES (?, ?, ?)",
-            [
-                (call, kind, moment + after(kind, None, delays))
-                for kind in ORDINARY
-                if kind in taking.tells
-            ],
-        )
+        if ordinary := sum(row[5] is None for row in rows):
+            db.executemany(
+                "INSERT INTO wave (call, kind, size, due_at) VALUES (?, ?, ?, ?)",
+                [
+                    (call, kind, ordinary, moment + after(kind, None, delays))
+                    for kind in ORDINARY
+                    if kind in taking.tells
+                ],
+            )
         db.executemany(
             "INSERT INTO event (message, kind, due_at) VALUES (?, ?, ?)",
             [
