@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 # Before anything of the service is imported: whoever runs the tests has settings of their own.
-_MUST_HAVE_A_BROWSER: Final = bool(
-    os.environ.get("NEWSLETTER_REQUIRE_BROWSER") or os.environ.get("CI")
-)
+_BROWSER_IS_PROMISED: Final = "NEWSLETTER_REQUIRE_BROWSER"  # set by .ci/run, for a whole run
 for _name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
-    del os.environ[_name]
+    if _name != _BROWSER_IS_PROMISED:
+        del os.environ[_name]
 _HOME: Final = tempfile.mkdtemp(prefix="newsletter-tests-")
 os.environ["NEWSLETTER_HOME"] = _HOME
 
@@ -37,8 +36,37 @@ Configure = Callable[..., None]
 _TEMPLATE: Final = "migrated"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get(_BROWSER_IS_PROMISED) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(BrowserTestsRan())
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+
+
+class BrowserTestsRan:
+    """A run that promised a browser is no success unless a test in one has passed."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.passed += report.when == "call" and report.passed and "browser" in report.keywords
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self.passed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        told = f"tests that passed in a browser: {self.passed}"
+        terminalreporter.write_line(told, red=not self.passed, green=bool(self.passed))
 
 
 @pytest.fixture
@@ -93,7 +121,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 def postgresql_database(postgres: Postgres) -> Iterator[str]:
     """A migrated and empty PostgreSQL database, as its URL; not yet the service's own."""
     name = f"test_{uuid4().hex}"
-    _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
     yield postgres.url_of(name)
     forget()
     _run(postgres, f"DROP DATABASE {name} WITH (FORCE)")
@@ -136,7 +164,7 @@ def browser() -> Iterator["Browser"]:
     program = next((found for found in map(shutil.which, names) if found), None)
     if program is None:
         missing = "No Chromium on the PATH: `apt-get install chromium` brings one."
-        if _MUST_HAVE_A_BROWSER:
+        if os.environ.get("CI") or os.environ.get(_BROWSER_IS_PROMISED):
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
     # Imported here: starting the driver costs half a second, and most runs need no browser.
