@@ -244,7 +244,7 @@ def _uncertain(session: Session, *, now: datetime, every: timedelta) -> list[Dou
     )
     return [
         Doubt(digest_id, number, fence, name, first_posted_at, posted_at)
-        for digest_id, number, fence, name, first_posted_at, posted_at in rows.tuples()
+        for digest_id, number, fence, name, first_posted_at, posted_at in rows
         if name and first_posted_at and posted_at
     ]
 

@@ -13,7 +13,7 @@ def audience() -> Select[Any]:
 
     Columns: subscriber_id, reason (None: to be mailed), topics, zone.
     """
-    chosen = select(
+    chosen: Any = select(
         col(Subscriber.id).label("subscriber_id"),
         not_wanted().label("reason"),
         literal("all").label("topics"),
