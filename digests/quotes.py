@@ -103,7 +103,8 @@ _LEANING: Final = (
 _FOR: Final = re.compile(
     r"\b(?:earn(?:s|ed) the ship|i['\u2019]m (?:shipping|calling)|ships? (?:now )?because|right call|"
     r"right bet|clean|genuine|rare|correct|advantage|zero friction|just works|default|infrastructure|wins?|"
-    r"credible|composable|viable|real (?:buyer|differentiator|technical|product)|actual moat|survives|pays off)\b",
+    r"credible|composable|viable|real (?:buyer|differentiator|technical|product)|actual moat|"
+    r"survives|pays off)\b",
     re.IGNORECASE,
 )
 _AGAINST: Final = re.compile(

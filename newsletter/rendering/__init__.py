@@ -86,7 +86,7 @@ def render(
     Raises BadTemplate when a template is not sound; content cannot make it so.
     """
     setting = _Setting(house.public_url.rstrip("/"), track_clicks)
-    subject = line(edition.subject) or line(house.publication)
+    subject = inert(line(edition.subject) or line(house.publication))
     cards = [card(entry) for entry in edition.entries]
     known = {
         "edition": edition,
@@ -109,7 +109,7 @@ def render(
     html = compiled(_templates().get_template("edition.mjml").render(known))
     text = _templates().get_template("edition.txt").render(known)
     content = Content(
-        subject=inert(subject),
+        subject=subject,
         html=setting.slots.fill_html(inert(html)),
         text=setting.slots.fill_text(inert(text)),
         fields=FIELDS,

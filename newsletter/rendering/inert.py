@@ -42,6 +42,9 @@ _MERGE_SIGNS: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_SUBSTITUTION: Final = re.compile(
+    r"-(?=(?:unsubscribe|preferences|view|open|click|joined)-)", re.IGNORECASE
+)
 _HOST: Final = re.compile(r"[\w.-]+(?::\d{1,5})?")
 # What an address may hold as it is; everything else is percent-encoded.
 _IN_AN_ADDRESS: Final = "/:?#@!$&'()*+,;=~-._%"
@@ -74,10 +77,7 @@ def address(text: str) -> str | None:
         return None
     if parts.scheme.lower() not in {"http", "https"} or not _HOST.fullmatch(parts.netloc):
         return None
-    path, query, fragment = (
-        quote(_NO_ESCAPE.sub("%25", part.encode("utf-8", "replace").decode()), safe=_IN_AN_ADDRESS)
-        for part in (parts.path, parts.query, parts.fragment)
-    )
+    path, query, fragment = map(_encoded, (parts.path, parts.query, parts.fragment))
     return urlunsplit((parts.scheme.lower(), parts.netloc, path, query, fragment))
 
 
@@ -110,3 +110,8 @@ class Slots:
         return _SLOT.sub(
             lambda found: shown(self.values[int(found[2])], attribute=found[1] is not None), part
         )
+
+
+def _encoded(part: str) -> str:
+    whole = _NO_ESCAPE.sub("%25", part.encode("utf-8", "replace").decode())
+    return _SUBSTITUTION.sub("%2D", quote(whole, safe=_IN_AN_ADDRESS))
