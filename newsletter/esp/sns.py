@@ -31,7 +31,7 @@ SIGNED: Final[Mapping[str, tuple[str, ...]]] = {
 _HASHES: Final = {"1": SHA1(), "2": SHA256()}  # noqa: S303
 
 _HOST: Final = re.compile(r"sns\.[a-z0-9-]{3,}\.amazonaws\.com(?:\.cn)?")
-_CERTIFICATE: Final = re.compile(r"/[A-Za-z0-9._-]+\.pem")
+_CERTIFICATE: Final = re.compile(r"/(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.pem")
 _LARGEST: Final = 65_536  # bytes of a certificate
 _KEPT: Final = 8  # certificates; Amazon uses one for months
 #: SNS gives up after an hour; the other hour is for clocks and queues on the way.

@@ -161,7 +161,7 @@ def test_brevo_is_given_the_batchs_key_in_the_body_and_only_as_a_uuid() -> None:
     ("name", "written"),
     [
         ("resend", '"Tools, Café" <verdicts@example.com>'),
-        ("ses", "=?utf-8?q?Tools=2C_Caf=C3=A9?= <verdicts@example.com>"),
+        ("ses", "=?utf-8?b?VG9vbHMsIENhZsOp?= <verdicts@example.com>"),
     ],
 )
 def test_the_senders_name_is_quoted_as_the_provider_reads_it(name: str, written: str) -> None:
