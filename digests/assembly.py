@@ -40,7 +40,7 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         return None
     entries = [_entry(revision) for revision in chosen]
     digest = Digest(
-        issue=_issue(session, turn.send_at, schedule.zone),
+        issue=next_issue(session, turn.send_at, schedule.zone),
         number=turn.send_at.astimezone(ZoneInfo(schedule.zone)).isocalendar().week,
         occurrence_id=turn.id,
         zone=schedule.zone,
@@ -48,6 +48,8 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         window_end=turn.cutoff_at,
         send_at=turn.send_at,
         late_after=late_after,
+        local_day=turn.on_date if schedule.local_time else None,
+        local_at=schedule.at if schedule.local_time else None,
         subject=wording.subject_of(entries),
         preheader=wording.preheader_of(entries),
         opening=wording.opening_of(entries),
@@ -95,9 +97,11 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
     rows = session.exec(
         select(Revision)
         .join(DigestItem, col(DigestItem.revision_id) == col(Revision.id))
-        .where(col(DigestItem.digest_id) == digest.id)
+        .where(col(DigestItem.digest_id) == (digest.corrects_id or digest.id))
         .order_by(col(DigestItem.position))
-    )
+    ).all()
+    if digest.corrects_id:  # a correction says what is true now
+        rows = [_newest(session, revision) for revision in rows]
     return Edition(
         issue=digest.issue,
         number=digest.number,
@@ -106,6 +110,18 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
         preheader=digest.preheader,
         opening=digest.opening,
         entries=tuple(_entry(revision, address=address) for revision in rows),
+    )
+
+
+def _newest(session: Session, revision: Revision) -> Revision:
+    """The last revision of the same comparison."""
+    return (
+        session.exec(
+            select(Revision)
+            .where(col(Revision.comparison_id) == revision.comparison_id)
+            .order_by(col(Revision.number).desc())
+        ).first()
+        or revision
     )
 
 
@@ -141,7 +157,7 @@ def _window_start(session: Session, schedule: Schedule, turn: Occurrence) -> dat
     return last or turn.cutoff_at - timedelta(weeks=1)
 
 
-def _issue(session: Session, send_at: datetime, zone: str) -> str:
+def next_issue(session: Session, send_at: datetime, zone: str) -> str:
     """``2026-W48``; a second edition of the same week is ``2026-W48-2``."""
     year, week, _ = send_at.astimezone(ZoneInfo(zone)).isocalendar()
     name = f"{year}-W{week:02}"

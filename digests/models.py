@@ -1,6 +1,6 @@
 """The tables of an edition: what it says, who approved it, and the ledger of its copies."""
 
-from datetime import datetime
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Any, Final
 
@@ -75,6 +75,9 @@ class Digest(SQLModel, table=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     paused_reason: str | None = Field(default=None, max_length=500)
+    local_day: date | None = None  # with ``local_at``: everyone at that time in their own zone
+    local_at: time | None = None
+    corrects_id: int | None = Field(default=None, foreign_key="digest.id")
     corrects_hash: str | None = Field(default=None, max_length=64)  # only readers of that rendition
 
 

@@ -25,7 +25,8 @@ _HEADING: Final = "ai tool comparison"
 _STANDARD_SUMMARY: Final = "which one should you ship with?"
 _SCORECARD: Final = "reviewer scorecard"
 _BREADCRUMB: Final = re.compile(r"compare\s*[/\u203a\u00bb>]\s*(?P<title>.*)", re.IGNORECASE)
-_VERSUS: Final = re.compile(r"\s(?:vs\.?|versus)\s", re.IGNORECASE)
+# A lookahead, for a name may end in the word: "Batman vs vs Superman" has two places to part it.
+_VERSUS: Final = re.compile(r"(?=(\s(?:vs\.?|versus)\s))", re.IGNORECASE)
 _TABLE: Final = "decision"
 _SHORTEST_SUMMARY: Final = 60
 _SIGNUP_OPENS: Final = frozenset(
@@ -108,12 +109,10 @@ def _title(lines: Lines) -> tuple[PageLine, Lines]:
 
 
 def _names_in(title: PageLine) -> Iterator[tuple[str, str]]:
-    for match in _VERSUS.finditer(f"{title.text} "):
-        left, right = title.text[: match.start()], title.text[match.end() :]
+    for match in _VERSUS.finditer(title.text):
+        left, right = title.text[: match.start(1)], title.text[match.end(1) :]
         if left.strip() and right.strip():
             yield key_of(left), key_of(right)
-    if not _VERSUS.search(title.text):
-        raise title.expected("a title such as \u201cX vs Y\u201d")
 
 
 def _read(title: PageLine, names: tuple[str, str], body: Lines) -> ComparisonFacts:

@@ -5,10 +5,11 @@ reads them: a local time that does not exist takes the offset from before the
 gap (02:30 becomes 03:30), and one that comes twice means the first.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Column, CursorResult, UniqueConstraint, update
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +17,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.models import words
 
+_FIRST_CLOCKS: Final = "Pacific/Kiritimati"
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -77,15 +79,34 @@ def instant(day: date, at: time, zone: str) -> datetime:
     return datetime.combine(day, at, ZoneInfo(zone)).astimezone(UTC)
 
 
+def slots(day: date, at: time, zones: Iterable[str], *, otherwise: str) -> dict[str, datetime]:
+    """For each of *zones* the moment at which its clocks show *at* on *day*.
+
+    A zone that nobody knows takes that of *otherwise*.
+    """
+    found: dict[str, datetime] = {}
+    for zone in zones:
+        try:
+            found[zone] = instant(day, at, zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            found[zone] = instant(day, at, otherwise)
+    return found
+
+
 def send_times(schedule: Schedule, *, after: datetime, count: int) -> list[tuple[date, datetime]]:
-    """The next *count* appointments after *after*: the local date and the moment in UTC."""
+    """The next *count* appointments after *after*: the local date and the moment in UTC.
+
+    Where everyone gets it at their own time, the moment is when the day's first
+    clocks show it: those of Kiritimati, fourteen hours ahead of UTC.
+    """
+    zone = _FIRST_CLOCKS if schedule.local_time else schedule.zone
     if schedule.weekday is None:
         return []
-    day = after.astimezone(ZoneInfo(schedule.zone)).date() - timedelta(days=1)
+    day = after.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
     found: list[tuple[date, datetime]] = []
     while len(found) < count:
         if day.weekday() == schedule.weekday:
-            moment = instant(day, schedule.at, schedule.zone)
+            moment = instant(day, schedule.at, zone)
             if moment > after:
                 found.append((day, moment))
         day += timedelta(days=1)

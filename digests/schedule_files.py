@@ -28,6 +28,7 @@ class ScheduleFile(BaseModel):
     approval: Approval = Approval.editor
     draft_before: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 24 * 60
     late_for: Annotated[int, Field(ge=1, le=7 * 24 * 60)] = 12 * 60
+    local_time: bool = False
     at_most: Annotated[int, Field(ge=1, le=50)] = 10
 
     @field_validator("weekday")
@@ -43,7 +44,9 @@ class ScheduleFile(BaseModel):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{value!r} is no time zone; write one such as Europe/Berlin") from None
+            raise ValueError(
+                f"{value!r} is no time zone; write one such as Europe/Berlin"
+            ) from None
         return value
 
     @classmethod

@@ -23,7 +23,8 @@ _NO_REVIEW: Final = re.compile(
     r"(no reviews?|not reviewed|no verdict|review pending|awaiting review)( yet)?[.\u2026]?",
     re.IGNORECASE,
 )
-_NAME: Final = re.compile(r"\w[^.!?\u2026:;,\"\u201c\u201d]{0,39}")
+_LONGEST_NAME: Final = 40
+_ENDS_OF_SENTENCES: Final = (".", "!", "?", "\u2026", ":", ";", ",", "\u201d", '"')
 _USUAL: Final = frozenset({"builder", "skeptic", "futurist", "founder", "creator"})
 _QUOTES: Final = {"\u201c": "\u201d", '"': '"'}
 _PAIR: Final = 2
@@ -119,16 +120,20 @@ def _named(lines: Lines, starts: Sequence[int]) -> set[int]:
     tight = {at for at in before if not lines[at + 1].after_gap}
     if tight and any(line.after_gap for line in lines[1:]):
         for at in sorted(tight):
-            if not _NAME.fullmatch(lines[at].text):
+            if not _looks_like_a_name(lines[at]):
                 raise lines[at].expected("a reviewer's name above the score")
         return tight
     openers = set(starts)
     return {
         at
         for at in before
-        if _NAME.fullmatch(lines[at].text)
+        if _looks_like_a_name(lines[at])
         and (at == 0 or at - 1 not in openers or _is_empty_cell(lines[at - 1]))
     }
+
+
+def _looks_like_a_name(line: PageLine) -> bool:
+    return len(line.text) <= _LONGEST_NAME and not line.text.endswith(_ENDS_OF_SENTENCES)
 
 
 def _cell(opener: PageLine, text: Lines, reviewer: PageLine | None) -> Spoken | None:

@@ -1,16 +1,20 @@
 """Starting, finishing and watching a send: what the ticks do around the batches."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
 from digests import lifecycle, planning, settlement
+from digests.corrections import received
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
+from digests.schedule import slots
 from newsletter.providers import provider
 from newsletter.settings import settings
 from subscribers.audience import audience
+from subscribers.models import Subscriber
 
 log = structlog.get_logger()
 
@@ -52,15 +56,33 @@ def start(session: Session, digest: Digest, *, now: datetime) -> int:
     count = planning.plan(
         session,
         digest,
-        audience(),
+        readers_of(digest),
         renditions=renditions,
         batch_size=size,
         canary_share=share,
+        slots=_slots(session, digest),
         now=now,
     )
     lifecycle.start(session, digest, audience=count, wave=0 if share else 1, now=now)
     log.info("digest.started", digest=digest.issue, audience=count, batch_size=size)
     return count
+
+
+def readers_of(digest: Digest) -> Select[Any]:
+    """Everybody *digest* considers: for a correction, only those who got what it corrects."""
+    everybody = audience()
+    if digest.corrects_id is None:
+        return everybody
+    got_it = received(digest.corrects_id, digest.corrects_hash)
+    return everybody.where(col(Subscriber.id).in_(got_it))
+
+
+def _slots(session: Session, digest: Digest) -> dict[str, datetime] | None:
+    """When each zone's readers get it; None when all of them do at once."""
+    if digest.local_day is None or digest.local_at is None:
+        return None
+    zones = session.scalars(select(col(Subscriber.zone)).distinct())
+    return slots(digest.local_day, digest.local_at, zones, otherwise=digest.zone)
 
 
 def sweep(session: Session, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from digests import assembly, lifecycle
+from digests import assembly, corrections, lifecycle
 from digests.lifecycle import NoSuchDigest, NotWhatWasSeen
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, OccurrenceStatus, Schedule, due
@@ -93,6 +93,18 @@ def approve(
     session.flush()
     log.info("digest.approved", digest=digest.issue, hash=shown.content_hash[:12])
     return shown
+
+
+def correct(
+    session: Session, original: Digest, *, note: str, now: datetime, content_hash: str | None = None
+) -> Digest:
+    """Draft a correction of *original*: the same comparisons as the store has them now, led by *note*.
+
+    It goes only to those who received *content_hash*, or any rendition of it.
+    """
+    corrected = corrections.draft(session, original, note=note, content_hash=content_hash, now=now)
+    log.info("digest.corrected", digest=original.issue, by=corrected.issue)
+    return corrected
 
 
 def cancel(session: Session, digest: Digest, *, now: datetime) -> None:

@@ -20,12 +20,22 @@ import structlog
 from sqlalchemy import DateTime, select, type_coerce
 from sqlmodel import Session, col
 
-from digests import claims, settlement
+from digests import claims, lifecycle, settlement
 from digests.claims import Claim
-from digests.models import Delivery, Rendition
+from digests.models import Delivery, Digest, DigestStatus, Rendition
 from newsletter import circuit, links
 from newsletter.database import reading, unit_of_work
-from newsletter.esp import Accepted, Content, Copy, Esp, Mailing, NotTaken, Outcome, Unknown
+from newsletter.esp import (
+    Accepted,
+    Content,
+    Copy,
+    Esp,
+    Mailing,
+    NotTaken,
+    Outcome,
+    Unknown,
+    Unsendable,
+)
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
 from newsletter.settings import settings
@@ -111,7 +121,10 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
         if not people:
             settlement.nothing_to_send(session, claim, now=now)
             return NotTaken("everybody in the batch was excluded")
-    request = esp.encode(mailing_of(claim, composed.copies))
+    try:
+        request = esp.encode(mailing_of(claim, composed.copies))
+    except Unsendable as error:
+        return _give_up(claim, str(error), now=clock())
     wait_for_a_call(esp.name, clock=clock)
     with unit_of_work() as session:
         now = clock()
@@ -125,6 +138,17 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
     outcome = esp.send(request)
     record(claim, people, outcome, esp=esp, now=clock())
     return outcome
+
+
+def _give_up(claim: Claim, why: str, *, now: datetime) -> NotTaken:
+    """No provider call can carry this content: pause the edition, so that somebody looks at it."""
+    with unit_of_work() as session:
+        settlement.put_back(session, claim, reason=why, not_before=None, refused={}, now=now)
+        digest = session.get_one(Digest, claim.digest_id)
+        if digest.status is DigestStatus.sending:
+            lifecycle.pause(session, digest, reason=why)
+    log.error("digest.stopped", digest=claim.digest_id, why=why)
+    return NotTaken(why, final=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     tick: float = Field(default=5.0, gt=0)  # seconds between two ticks of beat
     canary_share: float = Field(default=0.0, ge=0, le=0.5)  # of the audience; 0 for none
     canary_hold: float = Field(default=600.0, ge=0)  # seconds between the canary and the rest
+    stop_bounces: float = Field(default=0.05, gt=0, le=1)  # share of copies that stops a send
+    stop_complaints: float = Field(default=0.003, gt=0, le=1)  # Gmail's limit for bulk senders
+    stop_refusals: float = Field(default=0.10, gt=0, le=1)
+    stop_at_least: int = Field(default=10, ge=1)  # events before any of these counts
     breaker_failures: int = Field(default=5, ge=1)  # consecutive refusals that stop a provider
     breaker_rest: float = Field(default=60.0, gt=0)  # seconds until a stopped provider is tried
 

@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from newsletter import dispatch, production
+from newsletter import dispatch, guarding, production
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.reconciling import reconcile
@@ -35,6 +35,7 @@ def send() -> None:
     now = utc_now()
     with unit_of_work() as session:
         dispatch.sweep(session, now=now)
+        guarding.watch(session, now=now)
         dispatch.close_finished(session, now=now)
     with reading() as session:
         waiting = dispatch.sending_now(session, now=now)
