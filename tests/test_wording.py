@@ -278,9 +278,9 @@ reviews = st.builds(
     reviewer=st.none(),
     score=st.none() | st.integers(0, 100),
     verdict=verdicts,
-    text=st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=300).filter(
-        str.strip
-    ),
+    text=st.text(
+        st.characters(categories=("L", "M", "N", "P", "S", "Zs")), min_size=1, max_size=300
+    ).filter(str.strip),
 )
 tools = st.builds(
     ToolFacts,

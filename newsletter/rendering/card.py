@@ -99,7 +99,10 @@ def _side(tool: ToolFacts) -> Side:
 
 
 def _fact(text: str | None) -> str:
-    return textwrap.shorten(line(text or ""), _FACT_LENGTH, placeholder=" …")
+    said = line(text or "")
+    if len(said) <= _FACT_LENGTH:
+        return said
+    return textwrap.shorten(said, _FACT_LENGTH, placeholder=" …")
 
 
 def _panel_words(tool: ToolFacts) -> str:

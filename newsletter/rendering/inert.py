@@ -29,6 +29,10 @@ _RESERVED: Final = str.maketrans({"⟦": "[", "⟧": "]"})
 # Explicit directions reach beyond the name they stand in; marks (LRM, RLM) do not.
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _LINE_ENDS: Final = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# Any of the above: most strings hold none, and one look is cheaper than four.
+_SUSPECT: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff⟦⟧]"
+)
 _MERGE_SIGNS: Final = re.compile(
     r"""
       \[ (?= % )                      # ours
@@ -53,7 +57,7 @@ _NO_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 def plain(text: str) -> str:
     """*text* without control characters, directions and the signs reserved here; lines stay lines."""
-    if text.isascii() and text.isprintable():
+    if not _SUSPECT.search(text):
         return text
     text = _LINE_ENDS.sub("\n", text).translate(_RESERVED)
     return _UNSEEN.sub("", _DIRECTIONS.sub("", text))

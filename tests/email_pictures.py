@@ -1,0 +1,68 @@
+"""Pictures of the mail for docs/pictures: ``python -m tests.email_pictures [FOLDER]``."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from playwright.sync_api import sync_playwright
+
+from newsletter.rendering import render
+from tests.mails import HOUSE, an_edition, entries, filled, the_pages
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+Scheme = Literal["light", "dark"]
+
+DESKTOP: Final = 760
+PHONE: Final = 390
+PICTURES: Final[tuple[tuple[str, int, Scheme], ...]] = (
+    ("email", DESKTOP, "light"),
+    ("email-phone", PHONE, "light"),
+    ("email-dark", DESKTOP, "dark"),
+    ("email-phone-dark", PHONE, "dark"),
+)
+
+
+def the_mail() -> str:
+    """The real pages' edition as one reader gets it."""
+    return filled(
+        render(an_edition(*entries(*the_pages())), house=HOUSE, track_opens=False).content.html
+    )
+
+
+def take(browser: "Browser", folder: Path) -> list[Path]:
+    """Every picture, as files in *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = []
+    for name, width, scheme in PICTURES:
+        page = browser.new_page(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            device_scale_factor=1.5 if width == PHONE else 1,
+        )
+        page.set_content(the_mail())
+        taken.append(folder / f"{name}.png")
+        page.screenshot(path=taken[-1], full_page=True)
+        page.close()
+    return taken
+
+
+@contextmanager
+def _a_browser() -> Iterator["Browser"]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield opened
+        opened.close()
+
+
+if __name__ == "__main__":
+    with _a_browser() as started:
+        for picture in take(started, Path(*(sys.argv[1:] or ["docs", "pictures"]))):
+            print(picture)
