@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,8 @@ class Kept:
     """One running program, which ends when it is told to and at the latest when we do.
 
     Its output goes to *log*. *uid* and *gid* are whom it runs as, which only
-    root may choose; *asks_to_end* is the signal that means "finish and go".
+    root may choose; *asks_to_end* is the signal that means "finish and go", and
+    *patience* how many seconds that may take before it is killed.
     """
 
     def __init__(
@@ -38,14 +40,20 @@ class Kept:
         uid: int | None = None,
         gid: int | None = None,
         asks_to_end: signal.Signals = signal.SIGTERM,
+        patience: float = 15,
     ) -> None:
         self.log = log
+        self.patience = patience
         self.name = " ".join([Path(program[0]).name, *map(str, program[1:3])])
         self._asks_to_end = asks_to_end
         whom = [] if uid is None else [f"--uid={uid}", f"--gid={gid if gid is not None else uid}"]
         with log.open("ab") as output:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", _KEEPER, *whom, f"--signal={asks_to_end:d}", "--", *program],
+                [
+                    *(sys.executable, "-I", _KEEPER, *whom),
+                    *(f"--signal={asks_to_end:d}", f"--patience={patience}"),
+                    *("--", *program),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -81,14 +89,14 @@ class Kept:
         self.send(signal.SIGKILL)
         self._forget()
 
-    def stop(self, *, within: float = 15) -> int:
-        """Ask it to end, wait *within* seconds, else kill its whole process group.
+    def stop(self) -> int:
+        """Ask it to end; if it does not within its patience, kill its whole process group.
 
         Returns the exit status as a shell gives it, the same when asked again.
         """
         self.send(self._asks_to_end)
         try:
-            return self._keeper.wait(within)
+            return self._keeper.wait(self.patience)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
@@ -135,9 +143,14 @@ def running(
     when the body raises, as a note on the error; the process is asked to end
     afterwards, and killed when it does not.
     """
+    furnish(folder)
     log = folder / f"newsletter-{'-'.join(arguments[:2]).replace('/', '_') or 'run'}.log"
     with Kept(
-        command(*arguments), log=log, environment=surroundings(environment), folder=folder
+        command(*arguments),
+        log=log,
+        environment=surroundings(environment),
+        folder=folder,
+        patience=90,  # `newsletter run` itself gives each of its parts twenty seconds
     ) as process:
         try:
             if answers is not None:
@@ -155,7 +168,11 @@ def newsletter(
     stdin: str = "",
     within: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one ``newsletter`` command in *folder* to its end; the test judges its status."""
+    """Run one ``newsletter`` command in *folder* to its end; the test judges its status.
+
+    *folder* is furnished as a fresh clone is; without settings its ``var/`` is the home.
+    """
+    furnish(folder)
     return subprocess.run(
         command(*arguments),
         cwd=folder,
@@ -166,6 +183,14 @@ def newsletter(
         timeout=within,
         check=False,
     )
+
+
+def furnish(folder: Path) -> None:
+    """Give *folder* what a fresh clone has beside the code: the schedules as first installed."""
+    schedules = folder / "celerybeat-schedule"
+    if not schedules.exists():
+        kept = shutil.ignore_patterns("state*")  # a beat that runs from the clone keeps its own
+        shutil.copytree(ROOT / schedules.name, schedules, ignore=kept)
 
 
 def command(*arguments: str) -> list[str]:

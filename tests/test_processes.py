@@ -56,10 +56,10 @@ def test_a_process_that_is_asked_ends_and_tells_its_status(tmp_path: Path) -> No
 
 
 def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
-    process = Kept(IGNORES, log=tmp_path / "log")
+    process = Kept(IGNORES, log=tmp_path / "log", patience=0.1)
     wait_until(lambda: "up" in process.said(), process=process)
 
-    assert process.stop(within=0.1) == 128 + signal.SIGKILL
+    assert process.stop() == 128 + signal.SIGKILL
 
 
 def test_waiting_for_a_process_that_has_died_shows_what_it_said(tmp_path: Path) -> None:
