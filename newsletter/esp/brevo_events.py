@@ -13,6 +13,7 @@ from newsletter.esp.webhooks import (
     fields_of,
     from_seconds,
     parsed,
+    reason,
     text,
 )
 
@@ -90,7 +91,7 @@ def _event(entry: Fields, *, now: datetime) -> Event:
         batch=found[2] if found else _tag(entry),
         address=address,
         message_id=message_id,
-        reason=text(entry, "reason"),
+        reason=reason(text(entry, "reason")),
         link=link,
         machine=machine,
         user_agent=text(entry, "user_agent"),

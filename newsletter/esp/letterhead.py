@@ -6,6 +6,7 @@ from email.header import Header
 from typing import Final
 
 from newsletter.esp import Content, Unsendable
+from newsletter.esp.merging import RESERVED_MARK
 
 #: The provider makes these itself; a second one makes a mail invalid or is refused.
 RESERVED: Final = frozenset(
@@ -14,7 +15,7 @@ RESERVED: Final = frozenset(
 )
 
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,126}")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ufffe]")
 _FOREIGN_WORDS: Final = re.compile(r"\S*[^\x00-\x7f]\S*(?:\s+\S*[^\x00-\x7f]\S*)*")
 _NEEDS_QUOTES: Final = re.compile(r'[()<>@,;:\\".\[\]]')
 
@@ -59,6 +60,8 @@ def check(content: Content, sender_name: str, *, provider: str) -> None:
         raise Unsendable(provider, "it has no subject or no body")
     if _CONTROL.search(content.subject) or _CONTROL.search(sender_name):
         raise Unsendable(provider, "its subject or its sender's name holds a control character")
+    if any(RESERVED_MARK in part for part in (content.subject, content.html, content.text)):
+        raise Unsendable(provider, "it holds U+FFFE, which is no character")
 
 
 def in_ascii(text: str) -> str:

@@ -16,6 +16,7 @@ from newsletter.esp.webhooks import (
     fields_of,
     from_seconds,
     key,
+    reason,
     same,
     text,
 )
@@ -109,19 +110,19 @@ def _event(entry: Fields, token: str, *, now: datetime) -> Event:
 
 def _failure(entry: Fields) -> EventKind:
     """How bad a failure is. Only a bounce says that the mailbox is gone; policies change."""
-    reason = text(entry, "reason") or ""
+    why = text(entry, "reason") or ""
     if entry.get("severity") != "permanent":
         return EventKind.deferred
-    if reason.startswith("suppress"):
+    if why.startswith("suppress"):
         return EventKind.dropped
-    return EventKind.hard_bounced if reason == "bounce" else EventKind.soft_bounced
+    return EventKind.hard_bounced if why == "bounce" else EventKind.soft_bounced
 
 
 def _reason(entry: Fields) -> str | None:
     status, rejection = fields_of(entry.get("delivery-status")), fields_of(entry.get("reject"))
-    return (
-        text(status, "message")
-        or text(status, "description")
-        or text(rejection, "reason")
-        or text(entry, "reason")
+    return reason(
+        text(status, "message"),
+        text(status, "description"),
+        text(rejection, "reason"),
+        text(entry, "reason"),
     )

@@ -17,15 +17,16 @@ import orjson
 
 from newsletter.esp import Mailing, Unsendable
 
-# U+FFFE is no character: no mail holds these names by accident.
-ADDRESS: Final = "[%\ufffeaddress%]"
-REF: Final = "[%\uffferef%]"
-BATCH: Final = "[%\ufffebatch%]"
+#: Marks the names of our own placeholders. It is no character, and a mail with it is refused.
+RESERVED_MARK: Final = "\ufffe"
+ADDRESS: Final = f"[%{RESERVED_MARK}address%]"
+REF: Final = f"[%{RESERVED_MARK}ref%]"
+BATCH: Final = f"[%{RESERVED_MARK}batch%]"
 #: Stands for "[" where a placeholder is to be left standing, for the provider to fill in.
-OPEN: Final = "[%\ufffeopen%]"
+OPEN: Final = f"[%{RESERVED_MARK}open%]"
 
 #: The columns of a row before the content's own fields.
-_COLUMNS: Final = ("\ufffeaddress", "\uffferef", "\ufffebatch")
+_COLUMNS: Final = tuple(f"{RESERVED_MARK}{name}" for name in ("address", "ref", "batch"))
 _FIELD: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
 _TAG: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")

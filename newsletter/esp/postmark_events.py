@@ -12,6 +12,7 @@ from newsletter.esp.webhooks import (
     fields_of,
     from_iso,
     parsed,
+    reason,
     text,
 )
 
@@ -47,6 +48,7 @@ _SUPPRESSIONS: Final[Mapping[str, EventKind]] = {
     "SpamComplaint": EventKind.complained,
     "ManualSuppression": EventKind.unsubscribed,
 }
+_REASONS: Final = ("Description", "Details", "SuppressionReason")
 _MOMENTS: Final = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
 
 
@@ -82,9 +84,7 @@ def _event(told: Fields, *, now: datetime) -> Event:
         batch=text(metadata, BATCH_KEY) or text(told, "Tag"),
         address=address,
         message_id=message_id,
-        reason=text(told, "Description")
-        or text(told, "Details")
-        or text(told, "SuppressionReason"),
+        reason=reason(*(text(told, name) for name in _REASONS)),
         link=link,
         user_agent=text(told, "UserAgent"),
         raw_kind=f"{record}:{detail}" if detail else record,
@@ -97,6 +97,5 @@ def _kind(told: Fields, record: str, detail: str) -> EventKind:
     if record == "SubscriptionChange":
         if told.get("SuppressSending") is not True:
             return EventKind.resubscribed
-        reason = text(told, "SuppressionReason") or ""
-        return _SUPPRESSIONS.get(reason, EventKind.unknown)
+        return _SUPPRESSIONS.get(text(told, "SuppressionReason") or "", EventKind.unknown)
     return _KINDS.get(record, EventKind.unknown)

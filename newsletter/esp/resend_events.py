@@ -17,6 +17,7 @@ from newsletter.esp.webhooks import (
     from_seconds,
     key,
     parsed,
+    reason,
     same,
     text,
 )
@@ -95,7 +96,7 @@ def _event(told: Fields, call: str, *, now: datetime) -> Event:
         batch=text(tags, BATCH_TAG),
         address=to[0] if isinstance(to, list) and len(to) == 1 and isinstance(to[0], str) else None,
         message_id=text(data, "email_id"),
-        reason=text(bounce, "message") or text(failure, "reason"),
+        reason=reason(text(bounce, "message"), text(failure, "reason")),
         link=text(click, "link"),
         user_agent=text(click, "userAgent"),
         raw_kind=said,

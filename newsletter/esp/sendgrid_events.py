@@ -18,6 +18,7 @@ from newsletter.esp.webhooks import (
     fields_of,
     from_seconds,
     parsed,
+    reason,
     text,
 )
 
@@ -113,7 +114,7 @@ def _event(entry: Fields, *, now: datetime) -> Event:
         batch=text(entry, BATCH_ARG),
         address=address,
         message_id=message_id,
-        reason=text(entry, "reason") or text(entry, "response"),
+        reason=reason(text(entry, "reason"), text(entry, "response")),
         link=link,
         machine=machine if isinstance(machine, bool) else None,
         user_agent=user_agent,

@@ -27,7 +27,15 @@ from newsletter.esp import (
 from newsletter.esp.entries import Entry, Verdict, outcome_of
 from newsletter.esp.http import client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
-from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
+from newsletter.esp.merging import (
+    ADDRESS,
+    BATCH,
+    REF,
+    RESERVED_MARK,
+    Stencil,
+    json_stencil,
+    rows_of,
+)
 from newsletter.esp.refusals import body_of, judged, positions_named, quoted, text_in
 from newsletter.esp.room import fitted
 from newsletter.esp.ses_events import BATCH_TAG, DELIVERY_TAG, event_of
@@ -40,7 +48,7 @@ _BYTES: Final = 1_000_000  # of a request with an inline template
 _HEADERS: Final = 15
 _HEADER: Final = 995  # characters of a header's value
 #: The column of a field's value inside TemplateData, which is JSON inside a JSON text.
-_NESTED: Final = "\ufffedata:"
+_NESTED: Final = f"{RESERVED_MARK}data:"
 
 _VERDICTS: Final[Mapping[str, Verdict]] = {
     "SUCCESS": Verdict.taken,

@@ -8,7 +8,7 @@ import orjson
 
 from newsletter.esp import Event, EventKind
 from newsletter.esp.sns import Envelope
-from newsletter.esp.webhooks import Fields, fields_of, from_iso, key, text
+from newsletter.esp.webhooks import Fields, fields_of, from_iso, key, reason, text
 
 DELIVERY_TAG: Final = "delivery"
 BATCH_TAG: Final = "batch"
@@ -99,10 +99,8 @@ def _reason(detail: Fields) -> str | None:
     """Why, in the receiving server's words where there are any."""
     listed = detail.get("bouncedRecipients") or detail.get("delayedRecipients")
     first = fields_of(listed[0]) if isinstance(listed, list) and listed else {}
-    if words := text(first, "diagnosticCode"):
-        return words
     names = ("reason", "errorMessage", "complaintFeedbackType", "bounceSubType", "delayType")
-    return next((words for name in names if (words := text(detail, name))), None)
+    return reason(text(first, "diagnosticCode"), *(text(detail, name) for name in names))
 
 
 def _first(value: object) -> str | None:

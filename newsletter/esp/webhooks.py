@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 
 from newsletter.esp import BadPayload, BadSignature
+from newsletter.esp.refusals import quoted
 
 _LONGEST_KEY: Final = 200  # characters, as the port promises
 #: How far another clock may run ahead of ours.
@@ -81,6 +82,11 @@ def text(fields: Fields, name: str) -> str | None:
     if isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def reason(*candidates: str | None) -> str | None:
+    """The first reason given, shortened and without addresses: it outlives the person it is about."""
+    return next((quoted(words) for words in candidates if words), None)
 
 
 def from_seconds(value: object) -> datetime | None:

@@ -99,6 +99,7 @@ def test_a_call_never_weighs_more_than_the_provider_takes(name: str) -> None:
         ({"content": Content("", "<p>", "t")}, "no subject or no body"),
         ({"content": Content("s", "", "")}, "no subject or no body"),
         ({"content": Content("a\r\nBcc: b@example.com", "<p>", "t")}, "control character"),
+        ({"content": Content("s", "<p>\ufffe", "t")}, "no character"),
         ({"sender_name": "a\r\nBcc: b@example.com"}, "control character"),
         ({"content": Content("s", "<p>", "t", headers=(("Reply-To", "a"),))}, "makes the header"),
         ({"content": Content("s", "<p>", "t", headers=(("X Y", "a"),))}, "malformed"),

@@ -15,6 +15,7 @@ from newsletter.esp.merging import (
     BATCH,
     OPEN,
     REF,
+    RESERVED_MARK,
     Row,
     converted,
     json_stencil,
@@ -53,6 +54,7 @@ ODD += [
     "[% a %]",
 ]
 texts = st.lists(st.one_of(st.sampled_from(ODD), st.text(max_size=8))).map("".join)
+texts = texts.filter(lambda text: RESERVED_MARK not in text)
 tokens = st.text("ABCxyz019_-", max_size=12)
 
 

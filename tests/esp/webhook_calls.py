@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import httpx
@@ -32,6 +33,7 @@ CERTIFICATE_URL: Final = (
 )
 
 
+@lru_cache
 def certificate(*, expires: datetime = NOW + timedelta(days=365)) -> bytes:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
     made = (
@@ -64,10 +66,10 @@ def listener(name: str, **more: Any) -> Esp:
         "resend": {"webhook_key": "whsec_" + base64.b64encode(RESEND_SECRET).decode()},
         "mailgun": {"webhook_key": "mailgun-signing-key"},
         "postmark": {"webhook_key": "a password"},
-        "ses": {"topics": [TOPIC], "transport": serving(certificate())},
+        "ses": {"topics": [TOPIC]},
         "brevo": {"webhook_key": "a password"},
     }
-    return MAKES[name](**(secrets[name] | more))
+    return MAKES[name](**({"transport": serving(certificate())} | secrets[name] | more))
 
 
 def by_sendgrid(events: Any, *, at: datetime = NOW) -> Call:
