@@ -10,11 +10,16 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
+from digests.exchange import FactsRefused
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
+from digests.page_lines import PageRefused
+from digests.schedule_files import BadSchedule
 from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
+from newsletter.rendering.mjml import BadTemplate
+from newsletter.settings import SettingsError
 from newsletter.web import front, health, pages, pixel, readers, static, webhooks
 from newsletter.web.readers import BrokenLink
 from subscribers.addresses import BadAddress
@@ -31,6 +36,11 @@ STATUS: Final[dict[type[Exception], int]] = {
     SubscriberError: status.HTTP_409_CONFLICT,
     AddressSuppressed: status.HTTP_409_CONFLICT,
     BadAddress: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    FactsRefused: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    PageRefused: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    BadSchedule: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    BadTemplate: status.HTTP_500_INTERNAL_SERVER_ERROR,
+    SettingsError: status.HTTP_500_INTERNAL_SERVER_ERROR,
     BrokenLink: status.HTTP_404_NOT_FOUND,
     EspError: status.HTTP_502_BAD_GATEWAY,
     # Never 403, which Postmark takes for good, and never 406, which Mailgun does: a provider
@@ -39,6 +49,9 @@ STATUS: Final[dict[type[Exception], int]] = {
     BadPayload: status.HTTP_400_BAD_REQUEST,
     CannotVerify: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
+
+#: Every part of the site, in the order in which addresses are tried.
+ROUTERS: Final = tuple(part.router for part in (readers, webhooks, front, health, static))
 
 _LARGEST_FORM: Final = 64 * 1024  # bytes; routes that take more say so themselves
 _AGAIN_AFTER: Final = {"Retry-After": "60"}  # seconds
@@ -51,20 +64,19 @@ _SENTENCES: Final = {
 
 def create_app() -> FastAPI:
     """The whole web side. Nothing about its routes is published: most of them are personal."""
-    app = FastAPI(
+    app = _Application(
         title="Weekly AI Tool Verdicts",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
         max_body_size=_LARGEST_FORM,
-        middleware=[Middleware(pages.Headers)],
         lifespan=_lifespan,
     )
     app.state.opens = pixel.opens_together()
     app.router.routes.append(pixel.route)
-    for part in (readers, webhooks, front, health, static):
-        app.include_router(part.router)
+    for router in ROUTERS:
+        app.include_router(router)
     for known in STATUS:
         app.add_exception_handler(known, _domain_error)
     for unreachable in (OperationalError, InterfaceError, PoolTimeout):
@@ -73,6 +85,14 @@ def create_app() -> FastAPI:
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _unexpected)
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI with our headers around everything, the framework's own refusals included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The framework's layers, inside our headers."""
+        return pages.Headers(super().build_middleware_stack())
 
 
 def status_of(error: Exception) -> int:
@@ -127,10 +147,8 @@ async def _unreadable(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, _error: Exception) -> Response:
     """A calm page; Starlette raises the error again for the server's log, which has no addresses."""
-    answer = pages.refusal(
+    return pages.refusal(
         request.url.path,
         status.HTTP_500_INTERNAL_SERVER_ERROR,
         "Something went wrong on our side, and we have a record of it.",
     )
-    pages.dress(answer.headers)  # this answer leaves from outside the middleware
-    return answer

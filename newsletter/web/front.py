@@ -1,6 +1,8 @@
 """The front page: a newcomer watches an edition happen; in production it is only a quiet landing."""
 
-from typing import Annotated
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
@@ -8,12 +10,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from newsletter import production
 from newsletter.links import CopyRef
+from newsletter.production import Preview
 from newsletter.settings import settings
 from newsletter.web import copies, situation
 from newsletter.web.doors import Now, Reading
 from newsletter.web.pages import FRAMING, LOOK, MAIL, SCRIPTED, page
 
 router = APIRouter()
+
+_BY_NIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
 
 
 def only_embedded() -> None:
@@ -48,27 +53,30 @@ def status(_: Embedded, session: Reading, now: Now) -> Response:
 
 
 @router.api_route("/digests/{issue}", methods=LOOK)
-def preview(_: Embedded, issue: str, session: Reading, width: str = "desktop") -> Response:
+def preview(
+    _: Embedded, issue: str, session: Reading, width: str = "desktop", scheme: str = "light"
+) -> Response:
     """An edition as it will arrive; *issue* may be ``latest``."""
     shown = production.preview(session, production.by_issue(session, issue))
     return page(
         "preview.html",
         policy=FRAMING,
         digest=shown.digest,
-        content=shown.rendered.content,
+        subject=shown.rendered.content.subject,
+        text=_for_nobody(shown).text,
         content_hash=shown.content_hash,
         size=len(shown.rendered.content.html.encode()),
         width=width if width in {"desktop", "phone", "text"} else "desktop",
+        scheme="dark" if scheme == "dark" else "light",
     )
 
 
 @router.api_route("/digests/{issue}/email.html", methods=LOOK)
-def preview_html(_: Embedded, issue: str, session: Reading) -> Response:
+def preview_html(_: Embedded, issue: str, session: Reading, scheme: str = "light") -> Response:
     """The mail's own bytes, with the links of nobody in them, for the frame on the preview page."""
-    shown = production.preview(session, production.by_issue(session, issue))
-    content = shown.rendered.content
-    nobody = CopyRef(shown.digest.id or 0, 0)
-    html = copies.filled(content.html, content.fields, nobody, joined_on="the day you joined")
+    html = _for_nobody(production.preview(session, production.by_issue(session, issue))).html
+    # The frame is to show one scheme, whatever the editor's own machine prefers.
+    html = _BY_NIGHT.sub("(min-width:0)" if scheme == "dark" else "(max-width:0)", html)
     policy = MAIL.format(ancestors="'self'")
     return Response(html, media_type="text/html", headers={"content-security-policy": policy})
 
@@ -77,8 +85,20 @@ def preview_html(_: Embedded, issue: str, session: Reading) -> Response:
 def preview_text(_: Embedded, issue: str, session: Reading) -> Response:
     """The mail's text part, with the links of nobody in it."""
     shown = production.preview(session, production.by_issue(session, issue))
-    content = shown.rendered.content
-    nobody = CopyRef(shown.digest.id or 0, 0)
-    return PlainTextResponse(
-        copies.filled(content.text, content.fields, nobody, joined_on="the day you joined")
+    return PlainTextResponse(_for_nobody(shown).text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    html: str
+    text: str
+
+
+def _for_nobody(shown: Preview) -> _Filled:
+    """The mail with links that are genuine and belong to no one: pressing them changes nothing."""
+    content, nobody = shown.rendered.content, CopyRef(shown.digest.id or 0, 0)
+    html, text = (
+        copies.filled(part, content.fields, nobody, joined_on="the day you joined")
+        for part in (content.html, content.text)
     )
+    return _Filled(html, text)

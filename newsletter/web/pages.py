@@ -1,7 +1,7 @@
 """How every answer looks and what it may do: the templates, and the headers that hold browsers to it."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -106,14 +106,13 @@ class Headers:
 
         async def send_dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                dress(MutableHeaders(scope=message))
+                _dress(MutableHeaders(scope=message))
             await send(message)
 
         await self._app(scope, receive, send_dressed if scope["type"] == "http" else send)
 
 
-def dress(headers: MutableHeaders) -> None:
-    """Add the default headers to *headers*, where they are not set."""
+def _dress(headers: MutableHeaders) -> None:
     for name, value in _DEFAULTS.items():
         headers.setdefault(name, value)
     if settings().web_url.startswith("https://"):
@@ -131,7 +130,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["asset"] = asset
-    made.filters |= {"day": day, "moment": moment, "clock": clock, "count": count}
+    made.filters |= {"day": day, "moment": moment, "clock": clock, "soon": soon, "count": count}
     return made
 
 
@@ -157,6 +156,11 @@ def moment(at: datetime, zone: str = "UTC") -> str:
 def clock(at: datetime, zone: str = "UTC") -> str:
     """``09:00:07``, where clocks show *zone*."""
     return f"{at.astimezone(ZoneInfo(zone)):%H:%M:%S}"
+
+
+def soon(at: datetime, now: datetime, zone: str = "UTC") -> str:
+    """The clock to the second for what is hours away, else the day as well."""
+    return clock(at, zone) if abs(at - now) < timedelta(hours=12) else moment(at, zone)
 
 
 def count(number: int) -> str:

@@ -4,18 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from digests.models import Digest, DigestItem, DigestStatus
+from digests import assembly
+from digests.models import Digest, DigestStatus
 from digests.receipt import Receipt, receipt
 from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, send_times
+from newsletter.rendering.card import Card, card
 from subscribers.engagement import people_by_kind
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage of an edition. *state* is done, now, waiting or trouble; *at* when it was reached."""
+    """One stage of an edition. *at* is when it was reached.
+
+    *state* is done, now, held (until a person acts), waiting or trouble.
+    """
 
     name: str
     state: str
@@ -39,7 +43,7 @@ class Standing:
     """The newest edition and its books."""
 
     digest: Digest
-    comparisons: int
+    pairs: tuple[Card, ...]  # as the mail shows them
     books: Receipt
     opened: int
     left: int
@@ -56,20 +60,18 @@ def standing(session: Session) -> Standing | None:
     ).first()
     if digest is None:
         return None
-    comparisons = session.exec(
-        select(func.count()).select_from(DigestItem).where(col(DigestItem.digest_id) == digest.id)
-    ).one()
+    pairs = tuple(card(entry) for entry in assembly.edition(session, digest, address="").entries)
     books = receipt(session, digest)
     people = people_by_kind(session, digest.id or 0)
     opened, left = people.get("opened", 0), people.get("unsubscribed", 0)
     return Standing(
         digest=digest,
-        comparisons=comparisons,
+        pairs=pairs,
         books=books,
         opened=opened,
         left=left,
         steps=(
-            Step("Assembled", "done", _counted(comparisons, "comparison"), digest.assembled_at),
+            Step("Assembled", "done", _counted(len(pairs), "comparison"), digest.assembled_at),
             _approval(digest),
             _sending(digest, books),
             _reading(books, opened=opened, left=left),
@@ -111,7 +113,7 @@ def as_json(edition: Standing | None, turn: Turn | None) -> dict[str, Any]:
             "issue": edition.digest.issue,
             "status": str(edition.digest.status),
             "subject": edition.digest.subject,
-            "comparisons": edition.comparisons,
+            "comparisons": len(edition.pairs),
             "opened": edition.opened,
             "unsubscribed": edition.left,
             "receipt": edition.books.as_json(),
@@ -136,7 +138,7 @@ def _approval(digest: Digest) -> Step:
         return Step("Approved", "done", f"by {digest.approved_by}", digest.approved_at)
     if digest.status is DigestStatus.cancelled:
         return Step("Approved", "trouble", "never: it was cancelled", digest.finished_at)
-    return Step("Approved", "now", "waits for an editor's name")
+    return Step("Approved", "held", "waits for an editor's name")
 
 
 def _sending(digest: Digest, books: Receipt) -> Step:
@@ -174,7 +176,7 @@ def _closing(digest: Digest, books: Receipt) -> Step:
         "planned": books.planned,
     }
     shown = [f"{count:,} {name}" for name, count in terms.items() if count or name == "accepted"]
-    words = f"{books.audience:,} = {' + '.join(shown)}"
+    words = f"{_counted(books.audience, 'reader')} = {' + '.join(shown)}"
     if not books.closes:
         return Step("Books closed", "trouble", f"{words}, over {books.counted:,} rows: no")
     if digest.status in _OVER and books.is_final:

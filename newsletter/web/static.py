@@ -11,6 +11,8 @@ from newsletter.web.pages import LOOK, STATIC
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _FOR_A_DAY: Final = "public, max-age=86400"
+#: A mail in the browser stands in a sandbox and is nobody's site; it still wants its icon.
+_ANYBODY: Final = "cross-origin"
 
 router = APIRouter()
 
@@ -23,6 +25,7 @@ class Kept(StaticFiles):
         found = await super().get_response(path, scope)
         hashed = scope["query_string"].startswith(b"v=")
         found.headers["cache-control"] = _FOR_EVER if hashed else _FOR_A_DAY
+        found.headers["cross-origin-resource-policy"] = _ANYBODY
         return found
 
 
@@ -33,7 +36,9 @@ router.mount("/static", Kept(directory=STATIC), name="static")
 async def icon() -> FileResponse:
     """The mark, for browsers that ask without being told of it (the mail in the browser, say)."""
     return FileResponse(
-        STATIC / "mark.svg", media_type="image/svg+xml", headers={"cache-control": _FOR_A_DAY}
+        STATIC / "mark.svg",
+        media_type="image/svg+xml",
+        headers={"cache-control": _FOR_A_DAY, "cross-origin-resource-policy": _ANYBODY},
     )
 
 

@@ -26,7 +26,7 @@
     const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
     live.replaceWith(next);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    const said = next.querySelector(".now .words, .trouble .words, li:last-child .words");
+    const said = next.querySelector(".trouble .words, .held .words, .now .words, li:last-child .words");
     const voice = document.getElementById("voice");
     if (said && voice) voice.textContent = said.textContent;
   }

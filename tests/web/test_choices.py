@@ -1,0 +1,108 @@
+"""The preferences page: what is known, and whether opens are recorded."""
+
+from datetime import datetime
+
+import pytest
+from sqlmodel import col, select
+from starlette.testclient import TestClient
+
+from newsletter.database import reading, unit_of_work
+from subscribers.models import Consent, Subscriber
+from subscribers.preferences import set_tracking
+from tests.web.scene import Sent, erase, seen, status_of
+
+
+def test_the_page_says_since_when_and_from_which_page_they_read(
+    web: TestClient, sent: Sent
+) -> None:
+    page = web.get(f"/p/{sent.preferences}").text
+
+    assert "5 October 2026" in page
+    assert "shiporskip.example/compare" in page
+    assert "a…@readers.example" in page
+
+
+def test_switching_tracking_off_takes_effect_at_once(web: TestClient, sent: Sent) -> None:
+    answer = web.post(f"/p/{sent.preferences}/tracking", data={"tracking": "off"})
+    web.get(f"/o/{sent.open}.gif", headers={"user-agent": "Thunderbird"})
+
+    assert answer.status_code == 303
+    assert seen(sent.digest_id, "opened") == []
+    after = web.get(answer.headers["location"]).text
+    assert "neither opens nor clicks of yours are recorded" in after
+
+
+def test_switching_it_on_again_counts_opens_again(web: TestClient, sent: Sent) -> None:
+    web.post(f"/p/{sent.preferences}/tracking", data={"tracking": "off"})
+    web.post(f"/p/{sent.preferences}/tracking", data={"tracking": "on"})
+
+    web.get(f"/o/{sent.open}.gif", headers={"user-agent": "Thunderbird"})
+
+    assert len(seen(sent.digest_id, "opened")) == 1
+
+
+def test_each_change_of_mind_is_kept_with_its_moment_and_a_repeat_is_not(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    for choice in ("off", "off", "on"):
+        web.post(f"/p/{sent.preferences}/tracking", data={"tracking": choice})
+
+    with reading() as session:
+        kept = session.exec(
+            select(Consent)
+            .where(col(Consent.subscriber_id) == sent.ada, col(Consent.kind).contains("tracking"))
+            .order_by("id")
+        ).all()
+        assert [(row.kind, row.happened_at) for row in kept] == [
+            ("tracking off", now),
+            ("tracking on", now),
+        ]
+
+
+@pytest.mark.parametrize("form", [{}, {"tracking": ""}, {"tracking": "maybe"}])
+def test_anything_but_on_or_off_is_refused_in_a_sentence(
+    web: TestClient, sent: Sent, form: dict[str, str]
+) -> None:
+    answer = web.post(f"/p/{sent.preferences}/tracking", data=form)
+
+    assert answer.status_code == 422
+    assert "Say whether tracking is to be on or off." in answer.text
+
+
+def test_the_page_leads_to_leaving_and_leaving_still_asks(web: TestClient, sent: Sent) -> None:
+    page = web.get(f"/p/{sent.preferences}").text
+
+    assert f'href="/u/{sent.unsubscribe}"' in page
+    assert "Leave Weekly" in web.get(f"/u/{sent.unsubscribe}").text
+    assert status_of(sent.ada) == "active"
+
+
+def test_an_unsubscribe_link_cannot_choose(web: TestClient, sent: Sent) -> None:
+    answer = web.post(f"/p/{sent.unsubscribe}/tracking", data={"tracking": "off"})
+
+    assert answer.status_code == 404
+    with reading() as session:
+        assert session.get_one(Subscriber, sent.ada).tracking
+
+
+def test_somebody_erased_has_nothing_to_choose_and_changes_nothing(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    erase(sent.ada)
+
+    page = web.get(f"/p/{sent.preferences}").text
+
+    assert "holds no address of yours" in page
+    assert "<button" not in page
+    with unit_of_work() as session:
+        assert set_tracking(session, sent.ada, on=False, now=now) is False
+
+
+def test_somebody_who_left_sees_when_and_how(web: TestClient, sent: Sent) -> None:
+    web.post(f"/u/{sent.unsubscribe}", data={"List-Unsubscribe": "One-Click"})
+
+    page = web.get(f"/p/{sent.preferences}").text
+
+    assert "23 November 2026" in page
+    assert "one-click unsubscribe" in page
+    assert "Leaving" not in page

@@ -1,0 +1,57 @@
+"""A mail scanner opens every link in every mail, by GET and by HEAD: nothing changes."""
+
+from fastapi.routing import APIRoute
+from sqlalchemy import text
+from starlette.testclient import TestClient
+
+from newsletter.database import reading
+from newsletter.web.app import ROUTERS
+from tests.web.scene import Sent
+
+TABLES = ("subscriber", "consent", "suppression", "digest", "delivery", "batch", "rendition")
+
+
+def test_nothing_a_scanner_can_open_changes_anybody(web: TestClient, sent: Sent) -> None:
+    before = _everything()
+
+    for path in _every_address(sent):
+        for method in ("GET", "HEAD"):
+            assert web.request(method, path).status_code in {200, 404}, path
+
+    assert _everything() == before
+
+
+def test_looking_at_the_pixel_is_all_that_a_scanner_leaves_behind(
+    web: TestClient, sent: Sent
+) -> None:
+    for path in _every_address(sent):
+        web.get(path, headers={"user-agent": "Mozilla/5.0 (Windows NT 10.0) a scanner"})
+
+    with reading() as session:
+        kinds = session.connection().execute(text("SELECT kind FROM engagement")).scalars().all()
+    assert kinds == ["opened"]
+
+
+def _every_address(sent: Sent) -> list[str]:
+    """Every route that answers a GET, with the links of a real copy in it."""
+    tokens = {"u": sent.unsubscribe, "p": sent.preferences, "v": sent.view, "o": sent.open}
+    found = [f"/o/{sent.open}.gif"]
+    for router in ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and "GET" in route.methods:
+                kind = route.path.split("/")[1]
+                path = route.path.replace("{token}", tokens.get(kind, ""))
+                found.append(path.replace("{issue}", sent.issue))
+    assert not any("{" in path for path in found), "this test knows no value for a new parameter"
+    return found
+
+
+def _everything() -> dict[str, list[tuple[object, ...]]]:
+    with reading() as session:
+        return {
+            table: sorted(
+                map(tuple, session.connection().execute(text(f"SELECT * FROM {table}"))),  # noqa: S608 - our own names
+                key=repr,
+            )
+            for table in TABLES
+        }
