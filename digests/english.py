@@ -9,8 +9,12 @@ _NUMBERS: Final = (
     "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 _TIMES: Final = ("never", "once", "twice", "three times", "four times")
-# The panel's seats are offices: "the Founder". Anybody else goes by the name alone.
-_SEATS: Final = frozenset({"builder", "skeptic", "futurist", "founder"})
+# A seat on the panel is an office: "the Founder". Anybody else goes by the name alone.
+_SEATS: Final = frozenset((
+    "analyst", "builder", "creator", "critic", "customer", "designer", "developer", "economist",
+    "editor", "educator", "engineer", "founder", "futurist", "hacker", "investor", "marketer",
+    "operator", "optimist", "pragmatist", "researcher", "skeptic", "strategist", "user",
+))  # fmt: skip
 # What Markdown would take for markup if a name had it.
 _MARKUP: Final = re.compile(r"([\\`*_\[\]<>&!|~#])")
 

@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from digests.page_lines import Lines, PageLine, is_dash, percent_of, quoted, verdict_of
+from digests.facts import key_of
+from digests.page_lines import Lines, PageLine, PageRefused, is_dash, percent_of, quoted, verdict_of
 
 PANEL_LABEL: Final = "panel ship"
 _OTHER_LABELS: Final = ("community", "entry")
+_FARTHEST_LABEL: Final = 4  # a tagline, a verdict and a figure stand between it and the name
 _BOTH: Final = 2  # a tagline and a verdict
 _LONGEST_CATEGORY: Final = 60
 _LONGEST_LOGO: Final = 4
+_LONGEST_STRANGE_LOGO: Final = 2
+_LONGEST_ENTRY: Final = 24
 _ENDS_OF_SENTENCES: Final = (".", "!", "?", ":", ";", "\u2026")
 _BARE_FIGURE: Final = re.compile(r"[-\u2010-\u2015\u2212]+|[$\u20ac\u00a3]?\d[\d.,]*\s?[%kKM]?")
 
@@ -48,13 +52,16 @@ class _Found:
 def hero_of(lines: Lines, names: tuple[str, str]) -> tuple[Lines, Side, Side, Lines]:
     """What stands above the two tools, the tools, and the lines after the right one's figures.
 
-    *names* are as ``key_of`` makes them. The right tool's description is left
+    *names* are as the title writes them. The right tool's description is left
     among the lines after it, for only the caller knows where it ends. Raises
     PageRefused.
     """
     left = _find(lines, 0, names[0], "left")
     right = _find(lines, left.after, names[1], "right")
     describe(left.side, lines[left.after : right.first])
+    last = lines[right.first - 1]
+    if left.side.category and last.key == left.side.category.key and right.first > left.after:
+        raise lines[right.first].expected(f"the right tool's name under {quoted(last.text)}")
     return lines[: left.first], left.side, right.side, lines[right.after :]
 
 
@@ -85,14 +92,14 @@ def _readings(lines: Lines, start: int, label: int, name: str) -> Iterator[_Foun
     last = figure - 1 if has_figure else figure
     for at in range(max(start, last - 2), last + 1):
         between = lines[at + 1 : last + 1]
-        if lines[at].key != name or (len(between) == _BOTH and not _is_verdict(between[1])):
+        if lines[at].key != key_of(name) or (len(between) == _BOTH and not _is_verdict(between[1])):
             continue
         side = Side(lines[at], percent=lines[figure] if has_figure else None)
         if between and _is_verdict(between[-1]):
             side.verdict = between[-1]
         if len(between) == _BOTH or (between and side.verdict is None):
             side.tagline = between[0]
-        side.category, first = _above(lines, start, at)
+        side.category, first = _above(lines, start, at, is_full=side.verdict is not None)
         after = _figures(lines, label + 1, side)
         yield _Found(side, first, after, (side.category is not None, side.tagline is not None))
 
@@ -111,8 +118,14 @@ def _figures(lines: Lines, at: int, side: Side) -> int:
             at += 2
         else:
             break
+    if "entry" not in seen and at < len(lines) and _is_like_an_entry(lines[at]):
+        raise lines[at].expected("the word Entry under the entry price, then a description")
     side.community, side.entry = seen.get("community"), seen.get("entry")
     return at
+
+
+def _is_like_an_entry(line: PageLine) -> bool:
+    return len(line.text) <= _LONGEST_ENTRY and not line.text.endswith(_ENDS_OF_SENTENCES)
 
 
 def _is_figure(line: PageLine) -> bool:
@@ -123,19 +136,22 @@ def _is_verdict(line: PageLine) -> bool:
     return is_dash(line) or verdict_of(line.text) is not None
 
 
-def _above(lines: Lines, start: int, name_at: int) -> tuple[PageLine | None, int]:
-    """The category above the name, and where the tool's lines start: with its logo, if it has one."""
+def _above(lines: Lines, start: int, name_at: int, *, is_full: bool) -> tuple[PageLine | None, int]:
+    """The category above the name, and where the tool's lines start: with its logo, if it has one.
+
+    Only the full page (*is_full*) has logos whose letters the name does not give.
+    """
     name = lines[name_at]
     nearest = lines[name_at - 1] if name_at > start else None
     if nearest is None:
         return None, name_at
     next_above = lines[name_at - 2] if name_at - 1 > start else None
     if _may_be_category(nearest):
-        if next_above and _is_logo(next_above, name, alone=name_at - 2 == start):
+        if next_above and _is_logo(next_above, name, alone=is_full and name_at - 2 == start):
             return nearest, name_at - 2
         if len(nearest.text) > 1 and nearest.key != f"{name.key} logo":
             return nearest, name_at - 1
-    if _is_logo(nearest, name, alone=name_at - 1 == start):
+    if _is_logo(nearest, name, alone=is_full and name_at - 1 == start):
         return None, name_at - 1
     return None, name_at
 
@@ -157,17 +173,19 @@ def _is_logo(line: PageLine, name: PageLine, *, alone: bool) -> bool:
     initials = "".join(word[0] for word in name.key.split())
     letters = line.key.replace(" ", "")
     plain = name.key.replace(" ", "")
-    return plain.startswith(letters) or initials.startswith(letters) or alone
+    if plain.startswith(letters) or initials.startswith(letters):
+        return True
+    return alone and len(letters) <= _LONGEST_STRANGE_LOGO and not _is_figure(line)
 
 
-def _nothing_fits(lines: Lines, start: int, label: int, name: str, which: str) -> Exception:
+def _nothing_fits(lines: Lines, start: int, label: int, name: str, which: str) -> PageRefused:
     for at in range(start, label):
-        if lines[at].key == name:
-            odd = min(at + 2, label)
-            return lines[odd].expected(
-                f"a tagline, a verdict (Ship, Skip or Mixed) and a percentage between "
-                f"{quoted(lines[at].text)} and Panel ship"
-            )
-    return lines[max(start, label - 3)].expected(
-        f"the name of the {which} tool, {quoted(name)}, within three lines above Panel ship"
+        if lines[at].key == key_of(name):
+            if label - at > _FARTHEST_LABEL:
+                return lines[at + _FARTHEST_LABEL].expected(
+                    f"the words Panel ship at the latest here, under {quoted(lines[at].text)}"
+                )
+            return lines[label - 2].expected("the panel's verdict: Ship, Skip or Mixed")
+    return lines[max(start, label - _FARTHEST_LABEL)].expected(
+        f"the {which} tool's name, {quoted(name)}, and under it its tagline and its panel's figure"
     )

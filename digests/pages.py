@@ -27,6 +27,10 @@ _SCORECARD: Final = "reviewer scorecard"
 _BREADCRUMB: Final = re.compile(r"compare\s*[/\u203a\u00bb>]\s*(?P<title>.*)", re.IGNORECASE)
 # A lookahead, for a name may end in the word: "Batman vs vs Superman" has two places to part it.
 _VERSUS: Final = re.compile(r"(?=(\s(?:vs\.?|versus)\s))", re.IGNORECASE)
+_OTHER_SECTION: Final = re.compile(
+    r"(related|more|other|similar|popular|trending|recent|latest)( ai)? (comparisons?|tools?)",
+    re.IGNORECASE,
+)
 _TABLE: Final = "decision"
 _SHORTEST_SUMMARY: Final = 60
 _SIGNUP_OPENS: Final = frozenset(
@@ -85,6 +89,8 @@ def read_page(text: str) -> ComparisonFacts:
             return _read(title, names, body)
         except PageRefused as refusal:
             refusals.append(refusal)
+    if not refusals:
+        raise title.expected("a title such as \u201cX vs Y\u201d")
     # A name may hold " vs " itself; the reading that got furthest knows best what is wrong.
     raise max(refusals, key=lambda refusal: refusal.line)
 
@@ -112,7 +118,7 @@ def _names_in(title: PageLine) -> Iterator[tuple[str, str]]:
     for match in _VERSUS.finditer(title.text):
         left, right = title.text[: match.start(1)], title.text[match.end(1) :]
         if left.strip() and right.strip():
-            yield key_of(left), key_of(right)
+            yield left.strip(), right.strip()
 
 
 def _read(title: PageLine, names: tuple[str, str], body: Lines) -> ComparisonFacts:
@@ -123,6 +129,7 @@ def _read(title: PageLine, names: tuple[str, str], body: Lines) -> ComparisonFac
     summary = _summary([*body[:1], *above] if standard else above)
     sections = _sections(rest, names)
     describe(right, sections["description"])
+    _is_no_other_section(sections["scorecard"])
     _holds_no_scorecard(right)
     rows = rows_of(sections["table"], agreement(left, right)) if sections["table"] else {}
     panels = (panel_facts(left, rows, 0), panel_facts(right, rows, 1))
@@ -155,7 +162,7 @@ def _sections(lines: Lines, names: tuple[str, str]) -> _Sections:
     head = next((at for at in range(card) if lines[at].key == _TABLE), card)
     if head < card:
         for at, name in enumerate(names, start=head + 1):
-            if at >= card or lines[at].key != name:
+            if at >= card or lines[at].key != key_of(name):
                 raise lines[min(at, len(lines) - 1)].expected(
                     f"the name {quoted(name)} at the head of the decision table"
                 )
@@ -190,6 +197,13 @@ def _check_bookmarks(lines: Lines) -> None:
             raise line.expected("the end of the page; a file holds one page")
     if kept and any(line.key == _EMPTY_BOOKMARKS for line in lines):
         raise kept[0].expected("the end of the page after \u201cNo bookmarks yet\u201d")
+
+
+def _is_no_other_section(lines: Lines) -> None:
+    """A section that this reader does not know would otherwise pass for the end of a review."""
+    for line in lines:
+        if _OTHER_SECTION.fullmatch(line.text):
+            raise line.expected("a review, or the end of the page")
 
 
 def _holds_no_scorecard(right: Side) -> None:

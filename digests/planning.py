@@ -99,7 +99,7 @@ def _wave(subscriber_id: Any, canary_share: float) -> Any:  # noqa: ANN401 - SQL
     return case(((subscriber_id * _STRIDE) % _PER_MILLE < share, 0), else_=1)
 
 
-def _insert_deliveries(  # noqa: PLR0913 - the parts of one statement
+def _insert_deliveries(  # noqa: PLR0913, PLR0917 - the parts of one statement
     session: Session,
     digest_id: int,
     those: Any,  # noqa: ANN401 - SQL expressions
@@ -129,9 +129,7 @@ def _insert_deliveries(  # noqa: PLR0913 - the parts of one statement
                 for group, number in zip(groups, firsts, strict=True)
             )
         )
-    batch = case((wanted, first + (place - 1) / literal(batch_size)), else_=null())
-    if session.get_bind().dialect.name == "sqlite":
-        batch = case((wanted, first + func.floor((place - 1) / batch_size)), else_=null())
+    batch = case((wanted, first + (place - 1) // literal(batch_size)), else_=null())
     columns = ("digest_id", "subscriber_id", "batch", "outcome", "reason", "decided_at")
     target = table(
         open_partition(session, "delivery", digest_id), *(column(name) for name in columns)

@@ -8,8 +8,8 @@ from typing import Final
 from digests.edition import Quote
 from digests.facts import ComparisonFacts, ReviewFacts, ToolFacts, Verdict
 
-#: Characters: a shorter sentence says too little by itself, a longer one is a paragraph.
-SHORTEST: Final = 45
+#: Characters: a shorter sentence is an exclamation, a longer one a paragraph.
+SHORTEST: Final = 25
 LONGEST: Final = 220
 
 # What it is worth, in the points used below, to hear of the other tool and from another reviewer.

@@ -187,7 +187,7 @@ def looked(session: Session, digest_id: int, number: int, *, now: datetime) -> N
     )
 
 
-def prove_copies(
+def prove_copies(  # noqa: PLR0913 - which copies, and how it is known
     session: Session,
     digest_id: int,
     number: int,
@@ -275,7 +275,7 @@ def split(
 
 
 def _settle_uncertain(
-    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any], **values: Any
+    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any], **values: object
 ) -> bool:
     batch = session.get(Batch, (digest_id, number))
     if batch is None:

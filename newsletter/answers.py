@@ -11,7 +11,7 @@ from subscribers.engagement import Engagement
 from subscribers.models import Subscriber, Suppression
 
 
-def why(session: Session, address: str, digest: Digest) -> str:
+def why(session: Session, address: str, digest: Digest) -> str:  # noqa: PLR0911 - one for each fate
     """One sentence on *address* and *digest*, from stored evidence alone. Raises BadAddress."""
     key = address_key(normal_form(address), secret=settings().suppression_secret.get_secret_value())
     person = session.exec(select(Subscriber).where(col(Subscriber.address_key) == key)).first()

@@ -11,7 +11,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 # Tables name each other by string; all must be known before the first query.
-import digests.comparisons  # noqa: F401
+import digests.comparisons
 import digests.schedule  # noqa: F401
 import subscribers.engagement  # noqa: F401
 from newsletter.settings import settings

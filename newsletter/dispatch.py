@@ -47,7 +47,7 @@ def start(session: Session, digest: Digest, *, now: datetime) -> int:
     found = select(col(Rendition.topics), col(Rendition.id)).where(
         col(Rendition.digest_id) == digest.id
     )
-    renditions = {topics: rendition_id for topics, rendition_id in session.execute(found)}
+    renditions: dict[str, int] = dict(session.execute(found).all())
     size = min(
         settings().batch_size,
         *(provider(name).traits.copies_per_call for name in settings().esp_names),

@@ -74,7 +74,7 @@ def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
     return _looked(doubt, "waits for an event or an operator", now=clock())
 
 
-def settle_by_hand(
+def settle_by_hand(  # noqa: PLR0913 - whose word, about what
     session: Session, digest_id: int, number: int, *, accepted: bool, by: str, now: datetime
 ) -> bool:
     """An operator's word: the provider took the batch, or it did not. False if it is settled."""

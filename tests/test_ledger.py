@@ -49,6 +49,21 @@ def test_everybody_gets_one_row_and_the_books_close_at_once(
     assert list(sizes) == [10, 10, 5]
 
 
+def test_each_batch_holds_as_many_deliveries_as_it_says(session: Session, now: datetime) -> None:
+    readers(session, 57, now=now)
+
+    digest = a_sending_digest(session, now=now, batch_size=7, canary_share=0.2)
+
+    said = dict(session.exec(select(Batch.number, Batch.size)).all())
+    rows = session.exec(
+        select(Delivery.batch, func.count())
+        .where(col(Delivery.digest_id) == digest.id)
+        .group_by(col(Delivery.batch))
+    )
+    assert dict(rows.all()) == said
+    assert max(said.values()) == 7
+
+
 def test_an_edition_cannot_be_planned_twice(session: Session, now: datetime) -> None:
     readers(session, 3, now=now)
     digest = a_sending_digest(session, now=now)
