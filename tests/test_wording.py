@@ -33,7 +33,7 @@ def test_a_week_of_real_pages_reads_as_if_an_editor_had_written_it() -> None:
     )
     assert opening == (
         "Three comparisons this week, five tools between them, and the panel would ship every one. "
-        "Both dissents are the Founder’s, on SmolVLM2-2B and Mistral 3 Small. "  # noqa: RUF001
+        "Both dissents are the Founder’s, on SmolVLM2-2B and Mistral 3 Small. "  # noqa: RUF001 - as it is printed
         "All but Mistral Large 3 are free to start."
     )
     assert suggestions(entries(*the_pages())) == (
@@ -200,7 +200,7 @@ def test_a_skip_by_the_panel_is_the_news() -> None:
     assert subject == "Skip Alpha, says the panel, three to one"
     assert opening.startswith(
         "One comparison this week, Alpha against Beta: the panel ships Beta and skips Alpha. "
-        "The only dissent is the Founder’s, on Alpha."  # noqa: RUF001
+        "The only dissent is the Founder’s, on Alpha."  # noqa: RUF001 - as it is printed
     )
 
 
