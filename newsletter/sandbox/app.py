@@ -15,6 +15,7 @@ from newsletter.sandbox.dialects import Dialect
 from newsletter.sandbox.guard import Guard
 from newsletter.sandbox.inbox import Pages, inbox, static_files
 from newsletter.sandbox.sandbox import Sandbox
+from newsletter.sandbox.sns import sns
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -42,6 +43,7 @@ def create_app(
     app.add_middleware(Guard, local_only=config.is_local)
     pages = Pages(sandbox)
     app.include_router(control(sandbox))
+    app.include_router(sns(sandbox))
     app.include_router(inbox(sandbox, pages))
     app.include_router(bad_day(sandbox, pages))
     app.mount("/static", static_files())

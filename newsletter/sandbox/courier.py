@@ -1,6 +1,7 @@
 """The thread that calls back: due events become signed posts, and posts are tried until taken."""
 
 import logging
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -77,6 +78,17 @@ class Courier:
             db.execute(
                 "INSERT INTO event (message, kind, due_at, link) VALUES (?, ?, ?, ?)",
                 (message, kind, self._clock().timestamp(), link),
+            )
+        self.nudge()
+
+    def post(self, dialect: str, kind: str, body: bytes) -> None:
+        """Queue a post that belongs to no message."""
+        now = self._clock().timestamp()
+        with self._store.write() as db:
+            db.execute(
+                "INSERT INTO post (dialect, kind, token, size, body, due_at, made_at)"
+                " VALUES (?, ?, ?, 0, ?, ?, ?)",
+                (dialect, kind, secrets.token_urlsafe(16), body, now, now),
             )
         self.nudge()
 

@@ -79,3 +79,9 @@ REASONS: Final[Mapping[Kind, str]] = {
     Kind.dropped: "Bounced Address",
     Kind.delivered: "250 2.0.0 OK",
 }
+
+
+def course(fate: str | None, delays: Delays) -> tuple[tuple[Kind, float], ...]:
+    """Everything that happens to a message by itself, with the seconds after its acceptance."""
+    kinds = FATES[fate] if fate else ORDINARY
+    return tuple((kind, after(kind, fate, delays)) for kind in kinds)

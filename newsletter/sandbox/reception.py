@@ -157,7 +157,7 @@ class Reception:
         """Take a call once for each key; a repeat is answered as the first one was."""
         with self._lock:
             if (dialect.name, key) in self._in_flight:
-                return dialect.key_conflict(in_flight=True)
+                return dialect.answer_in_flight()
             self._in_flight.add((dialect.name, key))
             held.append((dialect.name, key))
         if dialect.key_lives is None:
@@ -167,9 +167,7 @@ class Reception:
             self._keep(dialect, call, arrival)
             return arrival.answer
         fingerprint, answer = known
-        if dialect.key_binds_body and fingerprint != _fingerprint(call):
-            return dialect.key_conflict(in_flight=False)
-        return answer
+        return dialect.answer_again(answer, same_body=fingerprint == _fingerprint(call))
 
     def _keep(self, dialect: Dialect, call: Incoming, arrival: Arrival) -> None:
         tells = frozenset(kind for kind in Kind if dialect.webhooks.tells(kind))

@@ -9,15 +9,19 @@ from newsletter.sandbox.config import SandboxConfig
 from newsletter.sandbox.connections import Connections
 from newsletter.sandbox.courier import Courier
 from newsletter.sandbox.dialects import Dialect
+from newsletter.sandbox.dialects.brevo import Brevo
+from newsletter.sandbox.dialects.mailgun import Mailgun
+from newsletter.sandbox.dialects.postmark import Postmark
 from newsletter.sandbox.dialects.resend import Resend
 from newsletter.sandbox.dialects.sendgrid import SendGrid
+from newsletter.sandbox.dialects.ses import Ses
 from newsletter.sandbox.faults import FaultPlan, Faults
 from newsletter.sandbox.letters import Letter
 from newsletter.sandbox.mailbox import Mailbox, Stored
 from newsletter.sandbox.reception import Reception
 from newsletter.sandbox.store import Store
 
-_SPOKEN: Final = (SendGrid, Resend)
+_SPOKEN: Final = (SendGrid, Resend, Mailgun, Postmark, Ses, Brevo)
 _ORDERED: Final = "faults"
 
 

@@ -121,9 +121,7 @@ class Dialect(Protocol):
     asks: ClassVar[Sequence[tuple[str, str]]]
     max_body: ClassVar[int]  # bytes
     #: How long the same key is not taken twice; None without keys.
-    key_lives: ClassVar[timedelta | None]
-    #: Whether a known key with another body is refused, and not just answered as before.
-    key_binds_body: ClassVar[bool]
+    key_lives: ClassVar[timedelta | None] = None
     webhooks: Webhooks
 
     def authorise(self, call: Incoming) -> None:
@@ -135,8 +133,14 @@ class Dialect(Protocol):
     def failure(self, status: int, *, retry_after: float | None, now: datetime) -> Answer:
         """How the provider says 413, 429, 500 or 503."""
 
-    def key_conflict(self, *, in_flight: bool) -> Answer:
-        """The answer to a key that is in flight, or was used with another body."""
+    def answer_in_flight(self) -> Answer:
+        """The answer to a key whose first call is not answered yet."""
+        raise LookupError(f"{self.name} knows no idempotency keys.")
+
+    def answer_again(self, first: Answer, *, same_body: bool) -> Answer:
+        """The answer to a key that was answered with *first*, for the same or another body."""
+        del first, same_body
+        raise LookupError(f"{self.name} knows no idempotency keys.")
 
     def letter(self, shared: Wire, own: Wire, recipient: str) -> Letter:
         """One copy, merged as the provider merges it."""

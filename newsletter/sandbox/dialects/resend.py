@@ -44,7 +44,6 @@ class Resend(Dialect):
     asks: ClassVar[Sequence[tuple[str, str]]] = (("GET", "/emails"), ("GET", "/emails/{email_id}"))
     max_body: ClassVar[int] = 40 * 1024 * 1024
     key_lives: ClassVar[timedelta | None] = timedelta(hours=24)
-    key_binds_body: ClassVar[bool] = True
 
     def __init__(self, config: SandboxConfig, mailbox: Mailbox) -> None:
         self._keys = config.keys
@@ -130,18 +129,16 @@ class Resend(Dialect):
         return Answer(status, answer.body, headers)
 
     @override
-    def key_conflict(self, *, in_flight: bool) -> Answer:
-        if in_flight:
-            return error(
-                409,
-                "concurrent_idempotent_requests",
-                "Same idempotency key used while original request is still in progress.",
-            )
-        return error(
-            409,
-            "invalid_idempotent_request",
-            "Same idempotency key used with a different request payload.",
-        )
+    def answer_in_flight(self) -> Answer:
+        words = "Same idempotency key used while original request is still in progress."
+        return error(409, "concurrent_idempotent_requests", words)
+
+    @override
+    def answer_again(self, first: Answer, *, same_body: bool) -> Answer:
+        if same_body:
+            return first
+        words = "Same idempotency key used with a different request payload."
+        return error(409, "invalid_idempotent_request", words)
 
     @override
     def letter(self, shared: Wire, own: Wire, recipient: str) -> Letter:

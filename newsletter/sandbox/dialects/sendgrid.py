@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 
 import orjson
@@ -29,8 +29,6 @@ class SendGrid(Dialect):
         ("GET", "/v3/messages/{message_id}"),
     )
     max_body: ClassVar[int] = 30 * 1024 * 1024
-    key_lives: ClassVar[timedelta | None] = None
-    key_binds_body: ClassVar[bool] = False
 
     def __init__(self, config: SandboxConfig, mailbox: Mailbox) -> None:
         self._keys = config.keys
@@ -85,10 +83,6 @@ class SendGrid(Dialect):
         # SendGrid documents no Retry-After; one that is ordered is still sent.
         headers = {"retry-after": f"{retry_after:g}"} if retry_after is not None else {}
         return Answer(status, answer.body, {**answer.headers, **headers})
-
-    @override
-    def key_conflict(self, *, in_flight: bool) -> Answer:
-        raise NotImplementedError("SendGrid knows no idempotency keys.")
 
     @override
     def letter(self, shared: Wire, own: Wire, recipient: str) -> Letter:
