@@ -58,7 +58,7 @@ def label_of(entry: Entry, quote: Quote) -> str:
     A skip is a dissent only from a panel that ships; from one that skips it is
     the case against. Someone who ships, or whose verdict is unknown, only doubts.
     """
-    if quote is entry.case:
+    if quote == entry.case:
         return "The case for"
     if quote.verdict is not Verdict.skip:
         return "The doubt"
