@@ -90,7 +90,8 @@ def _kind(said: str, detail: Fields) -> EventKind:
         return EventKind.dropped if on_list else EventKind.hard_bounced
     if said == "Subscription":
         wishes = fields_of(detail.get("newTopicPreferences"))
-        if wishes.get("unsubscribeAll") is True:
+        by_header = detail.get("source") == "UnsubscribeHeader"
+        if wishes.get("unsubscribeAll") is True or by_header:
             return EventKind.unsubscribed
     return _KINDS.get(said, EventKind.unknown)
 

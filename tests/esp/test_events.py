@@ -257,6 +257,7 @@ def test_postmarks_kinds(record: str, more: dict[str, Any], expected: EventKind)
             ses("Subscription", "subscription", newTopicPreferences={"unsubscribeAll": True}),
             K.unsubscribed,
         ),
+        (ses("Subscription", "subscription", source="UnsubscribeHeader"), K.unsubscribed),
         (ses("Subscription", "subscription", newTopicPreferences={}), K.unknown),
         (ses("Something New", "x"), K.unknown),
     ],
