@@ -38,7 +38,7 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         return None
     if not take(session, turn, status=OccurrenceStatus.assembled, reason=None, now=now):
         return None
-    entries = [_entry(revision) for revision in chosen]
+    entries = wording.without_repeats([_entry(revision) for revision in chosen])
     digest = Digest(
         issue=next_issue(session, turn.send_at, schedule.zone),
         number=turn.send_at.astimezone(ZoneInfo(schedule.zone)).isocalendar().week,
@@ -109,7 +109,7 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
         subject=digest.subject,
         preheader=digest.preheader,
         opening=digest.opening,
-        entries=tuple(_entry(revision, address=address) for revision in rows),
+        entries=wording.without_repeats([_entry(revision, address=address) for revision in rows]),
     )
 
 

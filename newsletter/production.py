@@ -57,7 +57,12 @@ def assemble_due(session: Session, *, now: datetime) -> list[Digest]:
 def preview(session: Session, digest: Digest) -> Preview:
     """The edition as it stands: frozen renditions once approved, rendered afresh before."""
     edition = assembly.edition(session, digest, address=comparison_address())
-    rendered = render(edition, house=house(), track_opens=settings().track_opens)
+    rendered = render(
+        edition,
+        house=house(),
+        track_opens=settings().track_opens,
+        track_clicks=settings().track_clicks,
+    )
     return Preview(digest, rendered, content_hash(rendered.content))
 
 

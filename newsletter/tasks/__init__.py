@@ -23,6 +23,7 @@ app = Celery("newsletter")
 def configuration() -> dict[str, Any]:
     """Celery's settings, from ours; read on first use."""
     known = settings()
+    known.schedules.mkdir(parents=True, exist_ok=True)
     return {
         "broker_url": known.broker_url,
         "broker_transport_options": _transport(known),
