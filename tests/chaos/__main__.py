@@ -1,0 +1,192 @@
+"""``make chaos``: one run for each provider, a table or JSON, exit status 1 for any copy too many or lost."""
+
+import argparse
+import contextlib
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from newsletter.esp.registry import adapters
+from newsletter.providers import provider
+from tests.chaos import edition, faults, verdict
+from tests.chaos.house import LEASE, House, Shape
+from tests.chaos.nest import Nest
+from tests.chaos.report import Report, table
+from tests.chaos.storm import PACE, Storm, stuck
+from tests.servers import Postgres, Redis
+
+_WIDTH: Final = 110
+
+
+def main() -> int:
+    """Run, print, and say by the exit status whether every promise held."""
+    asked = _asked()
+    seed = asked.seed if asked.seed is not None else random.SystemRandom().randrange(1, 100_000)
+    folder = Path(tempfile.mkdtemp(prefix="newsletter-chaos-"))
+    reports: list[Report] = []
+    try:
+        with Postgres(folder) as postgres, Redis(folder) as redis, Nest(folder) as nest:
+            for esp in _providers(asked.provider):
+                say = _teller(esp, quiet=asked.json)
+                reports.append(
+                    run(
+                        folder / esp.replace(",", "-"),
+                        esp,
+                        asked,
+                        seed,
+                        (postgres, redis, nest),
+                        say,
+                    )
+                )
+                say("")
+    except KeyboardInterrupt:
+        print("Stopped; nothing is left running.", file=sys.stderr)
+        return 130
+    finally:
+        if not asked.keep and all(report.is_clean for report in reports):
+            shutil.rmtree(folder, ignore_errors=True)
+    if asked.json:
+        print(json.dumps([report.as_json() for report in reports], default=str))
+    else:
+        print(table(reports))
+    if not all(report.is_clean for report in reports):
+        print(f"Logs, mailbox and sandbox are kept in {folder}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(
+    folder: Path,
+    esp: str,
+    asked: argparse.Namespace,
+    seed: int,
+    servers: tuple[Postgres, Redis, Nest],
+    say: Callable[[str], None],
+) -> Report:
+    """One edition through *esp*, from an empty store to the verdict."""
+    folder.mkdir(parents=True)
+    dice = random.Random(f"{seed}:{esp}")
+    began = time.monotonic()
+    batch_size = max(10, min(50, asked.recipients // 40))
+    pace = asked.kills * PACE
+    shape = Shape(
+        esp=esp,
+        workers=asked.workers,
+        beats=asked.beats,
+        batch_size=batch_size,
+        # About as many calls as make the sending last for as long as the killing.
+        calls_per_second=max(10.0, 3 * asked.recipients / batch_size / pace) if pace else 0,
+    )
+    postgres, redis, nest = servers
+    house = House(folder, postgres=postgres, redis=redis, nest=nest, dice=dice, shape=shape)
+    with _moved_in(house):
+        say("preparing")
+        digest_id, last_week = edition.prepare(asked.recipients)
+        traits = provider(esp.split(",")[0]).traits
+        storm = Storm(
+            house,
+            digest_id=digest_id,
+            kills=faults.kills(asked.kills, traits=traits, dice=dice),
+            troubles=faults.troubles(asked.kills, dice=dice) if asked.kills else [],
+            seed=seed,
+            dice=dice,
+            say=say,
+        )
+        leavers = edition.Leavers(
+            house.web_url, digest_id=last_week, count=asked.recipients // 100, dice=dice
+        )
+        storm.prepare()
+        house.start("sandbox", "web")
+        house.start("worker", "beat")
+        leavers.start()
+        limit = 60 + 2 * asked.kills + asked.recipients / 50
+        ended = storm.rage(until=time.monotonic() + limit)
+        leavers.end()
+        left_over = [] if ended else stuck(house.database, digest_id)
+        did_not_stop = house.stop()
+        found = verdict.judge(
+            digest_id, mailbox=folder / "var" / "sandbox.db", grace=timedelta(seconds=LEASE)
+        )
+    return Report(
+        provider=esp,
+        seed=seed,
+        recipients=asked.recipients,
+        asked=asked.kills,
+        kills={str(kind): count for kind, count in sorted(storm.kills.items())},
+        steps=dict(storm.steps),
+        troubles={str(trouble): count for trouble, count in sorted(storm.troubles.items())},
+        left=leavers.left,
+        verdict=found,
+        stuck=left_over,
+        fell=house.fell,
+        did_not_stop=did_not_stop,
+        seconds=time.monotonic() - began,
+    )
+
+
+@contextlib.contextmanager
+def _moved_in(house: House) -> Iterator[None]:
+    house.move_in()
+    try:
+        yield
+    finally:
+        if not house.stopping:
+            house.stop()
+        house.leave()
+
+
+def _providers(wanted: str) -> list[str]:
+    return list(adapters) if wanted == "all" else [wanted]
+
+
+def _teller(esp: str, *, quiet: bool) -> Callable[[str], None]:
+    """One line that is written over, for people; nothing for programs."""
+    shown = sys.stderr.isatty() and not quiet
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        if not shown:
+            return
+        line = f"{esp}, {time.monotonic() - began:4.0f} s: {what}" if what else ""
+        print(f"\r{line[:_WIDTH]:<{_WIDTH}}", end="" if what else "\r", file=sys.stderr, flush=True)
+
+    return say
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description="Kill everything at random and at every step of a send, then count the copies.",
+    )
+    parser.add_argument("--kills", type=int, default=20, help="how many SIGKILLs (20)")
+    parser.add_argument("--recipients", type=int, default=2000, help="how many readers (2000)")
+    parser.add_argument("--seed", type=int, help="the same seed chooses the same faults")
+    parser.add_argument(
+        "--provider",
+        default="sendgrid",
+        help="one of " + ", ".join(adapters) + "; two with a comma, for failing over; or all",
+    )
+    parser.add_argument("--workers", type=int, default=3, help="workers of two processes each (3)")
+    parser.add_argument("--beats", type=int, default=2, help="beats (2)")
+    parser.add_argument("--json", action="store_true", help="one JSON document, nothing else")
+    parser.add_argument("--keep", action="store_true", help="keep the logs and the mailbox")
+    asked = parser.parse_args()
+    unknown = [name for name in asked.provider.split(",") if name != "all" and name not in adapters]
+    if unknown:
+        parser.error(
+            f"there is no provider {unknown[0]!r}; known are {', '.join(adapters)} and all"
+        )
+    if asked.kills < 0 or asked.recipients < 1 or asked.workers < 1 or asked.beats < 1:
+        parser.error("nobody to send to, or nobody to send")
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""What goes wrong, and when: everything here follows from the seed."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from newsletter.esp import Traits
+from tests.chaos import steps
+
+
+class Kind(StrEnum):
+    """Whom a kill hits. Everything but ``step`` strikes at a random moment."""
+
+    step = "a worker's process, at a step"
+    child = "a worker's process, at random"
+    worker = "a whole worker"
+    beat = "beat"
+    web = "web"
+    broker = "the broker"
+    sandbox = "the provider"
+    database = "the database"
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One SIGKILL to come. *step* only for a kill at a step."""
+
+    kind: Kind
+    step: str = ""
+
+
+class Trouble(StrEnum):
+    """What happens beside the kills, and kills nobody."""
+
+    freeze = "a worker's process frozen past its lease"
+    cut = "all connections to the database cut"
+
+
+#: Of a hundred kills beyond the first of each kind.
+_WEIGHTS: Final = {
+    Kind.step: 58,
+    Kind.child: 22,
+    Kind.worker: 6,
+    Kind.beat: 3,
+    Kind.web: 3,
+    Kind.broker: 4,
+    Kind.sandbox: 3,
+    Kind.database: 1,
+}
+#: Kinds that even a short run has, in this order of importance.
+_ALWAYS: Final = (Kind.sandbox, Kind.broker, Kind.beat, Kind.worker, Kind.child, Kind.web)
+_TROUBLE_FOR: Final = 8  # kills to one trouble
+
+
+def reachable(traits: Traits) -> tuple[str, ...]:
+    """The steps that a batch can meet with a provider of these *traits*."""
+    gone: set[str] = set()
+    if traits.key_lives is None:
+        gone |= steps.KEYED
+    if traits.key_lives is None and traits.search_lag is None:
+        gone |= steps.ASKABLE
+    return tuple(step for step in steps.STEPS if step not in gone)
+
+
+def kills(count: int, *, traits: Traits, dice: random.Random) -> list[Kill]:
+    """*count* kills in the order in which they come: each step and each kind first, then by weight."""
+    everywhere = [step for step in reachable(traits) if step not in steps.RARE]
+    dice.shuffle(everywhere)
+    at_steps = [Kill(Kind.step, step) for step in everywhere]
+    at_random = [Kill(kind) for kind in _ALWAYS]
+    first = list(_interleaved(at_steps, at_random))[:count]
+    dice.shuffle(first)
+    chosen = list(first)
+    while len(chosen) < count:
+        kind = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        step = dice.choice(everywhere) if kind is Kind.step else ""
+        chosen.append(Kill(kind, step))
+    # The edition is planned once, at the start: who dies there, dies first.
+    for place, _ in zip(range(len(chosen)), _plannings(count), strict=False):
+        chosen[place] = Kill(Kind.step, "planning")
+    return chosen
+
+
+def troubles(count: int, *, dice: random.Random) -> list[Trouble]:
+    """What happens beside *count* kills."""
+    most = max(2, count // _TROUBLE_FOR)
+    chosen = [Trouble.cut, Trouble.freeze]
+    chosen += [dice.choice(list(Trouble)) for _ in range(most - 2)]
+    return chosen
+
+
+def bad_day(seed: int, *, brake: bool = False) -> dict[str, Any]:
+    """The sandbox's plan: a little of everything. *brake* makes it mostly answer 429."""
+    rules: list[dict[str, Any]] = [
+        {"kind": "refuse", "address": "*@refused.example"},
+        {"kind": "refuse", "rate": 0.002},
+        {"kind": "reset", "rate": 0.03},
+        {"kind": "stall", "rate": 0.02, "seconds": 2.0},
+        {"kind": "too_many", "rate": 0.06, "retry_after": 1},
+        {"kind": "error", "rate": 0.03},
+        {"kind": "unavailable", "rate": 0.03, "retry_after": 1},
+        {"kind": "lose_answer", "rate": 0.04},
+        {"kind": "error_after", "rate": 0.03},
+        {"kind": "slow", "rate": 0.03, "seconds": 0.4},
+        {"kind": "slow", "rate": 0.02, "seconds": 1.6},
+        {"kind": "unavailable", "rate": 0.1, "on": "search"},
+        {"kind": "stall", "rate": 0.05, "seconds": 2.0, "on": "search"},
+    ]
+    if brake:
+        rules.insert(0, {"kind": "too_many", "rate": 0.9, "retry_after": 1})
+    return {
+        "seed": seed,
+        "rules": rules,
+        "webhooks": {
+            "late": 0.2,
+            "late_seconds": 3.0,
+            "twice": 0.3,
+            "lost": 0.02,
+            "shuffle_seconds": 1.0,
+        },
+    }
+
+
+def _plannings(count: int) -> Sequence[int]:
+    return range(2 if count > len(steps.STEPS) else 1 if count > 1 else 0)
+
+
+def _interleaved(one: Iterable[Kill], other: Iterable[Kill]) -> Iterable[Kill]:
+    first, second = list(one), list(other)
+    while first or second:
+        if first:
+            yield first.pop()
+        if second:
+            yield second.pop(0)

@@ -1,0 +1,204 @@
+"""One run: the edition goes out while everything is killed, until the books close or patience ends."""
+
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import psycopg
+
+from tests.chaos.faults import Kill, Kind, Trouble, bad_day
+from tests.chaos.house import LEASE, SEARCH_LAG, House
+from tests.chaos.nest import send
+from tests.chaos.steps import Orders
+
+#: Seconds between two kills, on average.
+PACE: Final = 0.3
+_ORDERS_AT_ONCE: Final = 3
+_PATIENCE: Final = 8.0  # seconds until an order that nobody has met is withdrawn
+_LEAD: Final = 0.12  # how far the sending may run ahead of the killing, as a share
+_LOOK_EVERY: Final = 0.4  # seconds
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where the edition stands, in copies by their batch's status."""
+
+    status: str = "approved"
+    copies: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def settled(self) -> float:
+        """The share of the copies that are settled."""
+        total = sum(self.copies.values())
+        return (self.copies["accepted"] + self.copies["rejected"]) / total if total else 0.0
+
+
+class Storm:
+    """The kills to come, the troubles beside them, and the provider's bad day."""
+
+    def __init__(
+        self,
+        house: House,
+        *,
+        digest_id: int,
+        kills: list[Kill],
+        troubles: list[Trouble],
+        seed: int,
+        dice: random.Random,
+        say: Callable[[str], None],
+    ) -> None:
+        self._house, self._digest_id, self._dice, self._say = house, digest_id, dice, say
+        self._left, self._troubles, self._seed = kills, troubles, seed
+        self._asked = len(kills)
+        self._orders = Orders(house.orders)
+        self._standing: dict[str, float] = {}  # step -> when it was ordered
+        self._brake: bool | None = None  # what the sandbox was last told
+        self.kills: Counter[Kind] = Counter()
+        self.steps: Counter[str] = Counter()
+        self.troubles: Counter[Trouble] = Counter()
+        self.progress = Progress()
+
+    @property
+    def made(self) -> int:
+        """How many kills there have been."""
+        return self.kills.total()
+
+    def prepare(self) -> None:
+        """Order the deaths in planning before anybody can plan."""
+        while self._left and self._left[0].step == "planning" and not self._standing:
+            self._order(self._left.pop(0))
+
+    def rage(self, *, until: float) -> bool:
+        """Kill until nothing is left to kill for and the edition is sent; False at *until*."""
+        next_kill = next_look = time.monotonic()
+        next_trouble = next_kill + 2.0
+        while (now := time.monotonic()) < until:
+            self._house.tend()
+            self._see_who_took_orders(now)
+            if now >= next_look:
+                self._look()
+                next_look = now + _LOOK_EVERY
+                self._say(self._line())
+            if self.progress.status == "sent":
+                return True
+            if now >= next_kill and self._left:
+                self._next_kill()
+                next_kill = now + self._dice.expovariate(1 / PACE)
+            if now >= next_trouble and self._troubles and self._left:
+                self._trouble(self._troubles.pop())
+                next_trouble = now + PACE * 8 * self._dice.uniform(0.5, 1.5)
+            time.sleep(0.02)
+        return False
+
+    def _next_kill(self) -> None:
+        kill = self._left.pop(0)
+        if kill.kind is Kind.step:
+            if len(self._standing) >= _ORDERS_AT_ONCE or not self._order(kill):
+                self._put_off(kill)
+        elif self._strike(kill.kind):
+            self.kills[kill.kind] += 1
+        else:  # nobody of that kind was up just now
+            self._put_off(kill)
+
+    def _put_off(self, kill: Kill) -> None:
+        self._left.insert(min(len(self._left), self._dice.randint(1, 5)), kill)
+
+    def _strike(self, kind: Kind) -> bool:
+        match kind:
+            case Kind.child:
+                pool = self._house.pool()
+                return bool(pool) and send(self._dice.choice(pool), signal.SIGKILL)
+            case Kind.broker:
+                return self._house.kill_broker()
+            case Kind.database:
+                return self._house.kill_database()
+            case Kind.worker | Kind.beat | Kind.web | Kind.sandbox:
+                return self._house.kill(kind.name)
+        return False
+
+    def _order(self, kill: Kill) -> bool:
+        if not self._orders.place(kill.step):
+            return False
+        self._standing[kill.step] = time.monotonic()
+        return True
+
+    def _see_who_took_orders(self, now: float) -> None:
+        for step, since in list(self._standing.items()):
+            if not self._orders.stands(step):
+                del self._standing[step]
+                self.kills[Kind.step] += 1
+                self.steps[step] += 1
+            elif now - since > _PATIENCE and self._orders.take(step):
+                # Nobody came by: no batch was in doubt, perhaps. Later, or somebody at random.
+                del self._standing[step]
+                again = bool(self._left) and step != "closing"
+                self._left.append(Kill(Kind.step, step) if again else Kill(Kind.child))
+
+    def _trouble(self, trouble: Trouble) -> None:
+        match trouble:
+            case Trouble.cut:
+                try:
+                    self._house.postgres.cut_connections()
+                except psycopg.OperationalError:  # it cut the one that asked, too
+                    pass
+            case Trouble.freeze:
+                pool = self._house.pool()
+                if not pool or not send(pid := self._dice.choice(pool), signal.SIGSTOP):
+                    return
+                # Past the lease, so that others take over; not past what absence is believed after.
+                thaws = self._dice.uniform(LEASE + 0.3, LEASE + SEARCH_LAG - 1.5)
+                timer = threading.Timer(thaws, send, (pid, signal.SIGCONT))
+                timer.daemon = True
+                timer.start()
+        self.troubles[trouble] += 1
+
+    def _look(self) -> None:
+        """See how far it is, and let the provider brake when the sending outruns the killing."""
+        try:
+            with psycopg.connect(self._house.database, connect_timeout=2) as connection:
+                found = connection.execute(
+                    "SELECT status FROM digest WHERE id = %s", (self._digest_id,)
+                ).fetchone()
+                rows = connection.execute(
+                    "SELECT status, sum(size) FROM batch WHERE digest_id = %s GROUP BY status",
+                    (self._digest_id,),
+                ).fetchall()
+        except psycopg.Error:
+            return
+        self.progress.status = str(found[0]) if found else "missing"
+        self.progress.copies = Counter({str(status): int(size) for status, size in rows})
+        killed = self.made / self._asked if self._asked else 1.0
+        self._order_the_day(brake=bool(self._left) and self.progress.settled > killed + _LEAD)
+
+    def _order_the_day(self, *, brake: bool) -> None:
+        if self._brake is brake:
+            return
+        plan = bad_day(self._seed, brake=brake)
+        try:
+            answer = httpx.put(f"{self._house.sandbox_url}/sandbox/faults", json=plan, timeout=2)
+            answer.raise_for_status()
+        except httpx.TransportError:
+            return
+        self._brake = brake
+
+    def _line(self) -> str:
+        copies = self.progress.copies
+        where = ", ".join(f"{copies[name]} {name}" for name in sorted(copies)) or "not planned yet"
+        return f"{self.made} of {self._asked} kills; {self.progress.status}: {where}"
+
+
+def stuck(database: str, digest_id: int) -> list[dict[str, Any]]:
+    """The batches that did not settle, as far as the ledger says why."""
+    with psycopg.connect(database, row_factory=psycopg.rows.dict_row) as connection:
+        return connection.execute(
+            "SELECT number, status, size, attempts, fence, provider, reason, lease_until, posted_at,"
+            " not_before, checked_at FROM batch WHERE digest_id = %s"
+            " AND status IN ('planned', 'claimed', 'uncertain') ORDER BY number LIMIT 20",
+            (digest_id,),
+        ).fetchall()
