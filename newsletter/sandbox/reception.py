@@ -45,6 +45,7 @@ class Reception:
         self._clock, self._after_acceptance = clock, after_acceptance
         self._lock = threading.Lock()
         self._number = mailbox.last_number()
+        self._questions = 0
         self._in_flight: set[tuple[str, str]] = set()
         self._this_second: dict[str, tuple[int, int]] = {}
 
@@ -77,7 +78,10 @@ class Reception:
 
     async def ask(self, dialect: Dialect, request: Request) -> Response:
         """Answer a call that only asks."""
-        rule = self._faults.on_arrival(dialect.name, self._number, on="search")
+        with self._lock:  # a count of their own: a question asked again meets another fate
+            self._questions += 1
+            number = self._questions
+        rule = self._faults.on_arrival(dialect.name, number, on="search")
         if (refused := await self._before_reading(dialect, request, rule)) is not None:
             return refused
         call = await self._incoming(dialect, request, 0)
