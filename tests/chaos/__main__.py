@@ -38,11 +38,11 @@ def main() -> int:
                 reports.append(
                     run(
                         folder / esp.replace(",", "-"),
-                        esp,
                         asked,
-                        seed,
                         (postgres, redis, nest),
                         say,
+                        esp=esp,
+                        seed=seed,
                     )
                 )
                 say("")
@@ -64,11 +64,12 @@ def main() -> int:
 
 def run(
     folder: Path,
-    esp: str,
     asked: argparse.Namespace,
-    seed: int,
     servers: tuple[Postgres, Redis, Nest],
     say: Callable[[str], None],
+    *,
+    esp: str,
+    seed: int,
 ) -> Report:
     """One edition through *esp*, from an empty store to the verdict."""
     folder.mkdir(parents=True)
@@ -89,7 +90,7 @@ def run(
     with _moved_in(house):
         say("preparing")
         digest_id, last_week = edition.prepare(asked.recipients)
-        traits = provider(esp.split(",")[0]).traits
+        traits = provider(esp.partition(",")[0]).traits
         storm = Storm(
             house,
             digest_id=digest_id,

@@ -39,8 +39,8 @@ def import_everything() -> None:
     import newsletter.cli.serving  # noqa: PLC0415 - the nursery's whole purpose, and not the runner's
     import newsletter.sandbox.server  # noqa: PLC0415
     import newsletter.tasks.ticks  # noqa: PLC0415
-    import newsletter.web.app  # noqa: PLC0415
-    import tests.chaos.steps  # noqa: F401, PLC0415
+    import newsletter.web.app  # noqa: F401, PLC0415
+    import tests.chaos.steps  # noqa: PLC0415
 
     gc.collect()
     gc.freeze()  # the collector must not touch, and so copy, what all forks share

@@ -1,5 +1,6 @@
 """One run: the edition goes out while everything is killed, until the books close or patience ends."""
 
+import contextlib
 import random
 import signal
 import threading
@@ -143,10 +144,9 @@ class Storm:
     def _trouble(self, trouble: Trouble) -> None:
         match trouble:
             case Trouble.cut:
-                try:
+                # An error: the database was just being restarted, and had none to cut.
+                with contextlib.suppress(psycopg.OperationalError):
                     self._house.postgres.cut_connections()
-                except psycopg.OperationalError:  # it cut the one that asked, too
-                    pass
             case Trouble.freeze:
                 pool = self._house.pool()
                 if not pool or not send(pid := self._dice.choice(pool), signal.SIGSTOP):
