@@ -119,7 +119,7 @@ def _shared(form: Mapping[str, Sequence[str]]) -> Wire:
 
 
 def _recipients(form: Mapping[str, Sequence[str]], shared: Wire, call: Incoming) -> list[Wire]:
-    people = getaddresses(list(form["to"]), strict=True)
+    people = getaddresses(list(form["to"]))
     if len(people) > _MOST:
         raise refused(400, "Too many recipients, max is 1000")
     for _, address in people:
