@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 # Before anything of the service is imported: whoever runs the tests has settings of their own.
 _BROWSER_IS_PROMISED: Final = "NEWSLETTER_REQUIRE_BROWSER"  # set by .ci/run, for a whole run
@@ -20,10 +19,10 @@ for _name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
 _HOME: Final = tempfile.mkdtemp(prefix="newsletter-tests-")
 os.environ["NEWSLETTER_HOME"] = _HOME
 
-import psycopg  # noqa: E402 - the environment comes first
-import pytest  # noqa: E402
+import pytest  # noqa: E402 - the environment comes first
 
 from newsletter.settings import settings  # noqa: E402
+from tests.databases import Databases, migrate_anew  # noqa: E402
 from tests.servers import Postgres, Redis  # noqa: E402
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 #: Changes settings for one test: ``configure(esp="resend")`` sets NEWSLETTER_ESP.
 Configure = Callable[..., None]
-
-_TEMPLATE: Final = "migrated"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -103,11 +100,14 @@ def home(tmp_path: Path, configure: Configure) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL server for this test process, with a migrated database to clone."""
+    """A PostgreSQL server for this test process."""
     with Postgres(tmp_path_factory.mktemp("postgres")) as server:
-        _run(server, f"CREATE DATABASE {_TEMPLATE}")
-        _migrate(server.url_of(_TEMPLATE))
         yield server
+
+
+@pytest.fixture(scope="session")
+def _databases(postgres: Postgres) -> Databases:
+    return Databases(postgres)
 
 
 @pytest.fixture(scope="session")
@@ -118,13 +118,12 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def postgresql_database(postgres: Postgres) -> Iterator[str]:
+def postgresql_database(postgres: Postgres, _databases: Databases) -> Iterator[str]:
     """A migrated and empty PostgreSQL database, as its URL; not yet the service's own."""
-    name = f"test_{uuid4().hex}"
-    _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
+    name = _databases.lend()
     yield postgres.url_of(name)
     forget()
-    _run(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    _databases.take_back(name)
 
 
 @pytest.fixture
@@ -148,7 +147,7 @@ def database(request: pytest.FixtureRequest, configure: Configure) -> str:
 @pytest.fixture
 def session(database: str) -> Iterator["Session"]:
     """A session on ``database`` for tests that need no unit of work; it commits nothing itself."""
-    from sqlmodel import Session  # noqa: PLC0415 - as in _migrate
+    from sqlmodel import Session  # noqa: PLC0415 - as in tests.databases
 
     from newsletter.database import engine  # noqa: PLC0415
 
@@ -202,22 +201,8 @@ def forget() -> None:
 @pytest.fixture(scope="session")
 def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
-    _migrate(f"sqlite:///{path}")
+    migrate_anew(f"sqlite:///{path}")
     with contextlib.closing(sqlite3.connect(path)) as connection:
         # Copied as one file: nothing may be left in the write-ahead log beside it.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
-
-
-def _migrate(url: str) -> None:
-    # Imported here: half of the tests need no store, and all of SQLAlchemy takes a second.
-    from newsletter.database import migrate, open_engine  # noqa: PLC0415
-
-    made = open_engine(url)
-    migrate(made)
-    made.dispose()
-
-
-def _run(server: Postgres, statement: str) -> None:
-    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(statement.encode())

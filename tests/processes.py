@@ -46,14 +46,12 @@ class Kept:
         self.patience = patience
         self.name = " ".join([Path(program[0]).name, *map(str, program[1:3])])
         self._asks_to_end = asks_to_end
-        whom = [] if uid is None else [f"--uid={uid}", f"--gid={gid if gid is not None else uid}"]
+        told: list[str | Path] = [f"--signal={asks_to_end:d}", f"--patience={patience}"]
+        if uid is not None:
+            told += [f"--uid={uid}", f"--gid={uid if gid is None else gid}"]
         with log.open("ab") as output:
             self._keeper = subprocess.Popen(
-                [
-                    *(sys.executable, "-I", _KEEPER, *whom),
-                    *(f"--signal={asks_to_end:d}", f"--patience={patience}"),
-                    *("--", *program),
-                ],
+                [sys.executable, "-I", _KEEPER, *told, "--", *program],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -62,12 +60,12 @@ class Kept:
                 start_new_session=True,  # Ctrl-C is for the test run, which then ends this one
             )
         assert self._keeper.stdout is not None
-        told = self._keeper.stdout.readline()
+        pid = self._keeper.stdout.readline()
         self._keeper.stdout.close()
-        if not told:
+        if not pid:
             self._forget()
             raise ProcessError(f"{self.name} could not be started.\n{self.said()}")
-        self.pid = int(told)
+        self.pid = int(pid)
 
     @property
     def is_running(self) -> bool:
