@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -20,7 +21,7 @@ from digests.schedule_files import BadSchedule
 from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
-from newsletter.web import front, health, pages, pixel, readers, static, webhooks
+from newsletter.web import front, health, intake, pages, pixel, readers, static, webhooks
 from newsletter.web.readers import BrokenLink
 from subscribers.addresses import BadAddress
 from subscribers.subscription import AddressSuppressed, SubscriberError
@@ -51,7 +52,7 @@ STATUS: Final[dict[type[Exception], int]] = {
 }
 
 #: Every part of the site, in the order in which addresses are tried.
-ROUTERS: Final = tuple(part.router for part in (readers, webhooks, front, health, static))
+ROUTERS: Final = tuple(part.router for part in (readers, webhooks, intake, front, health, static))
 
 _LARGEST_FORM: Final = 64 * 1024  # bytes; routes that take more say so themselves
 _AGAIN_AFTER: Final = {"Retry-After": "60"}  # seconds
@@ -129,7 +130,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
         error, HTTPException
     ):  # pragma: no cover - Starlette calls it for nothing else
         raise error
-    sentence = _SENTENCES.get(error.status_code, str(error.detail))
+    sentence = str(error.detail)
+    if sentence == HTTPStatus(error.status_code).phrase:  # nobody has said anything of their own
+        sentence = _SENTENCES.get(error.status_code, f"{sentence}.")
     return pages.refusal(request.url.path, error.status_code, sentence, dict(error.headers or {}))
 
 

@@ -11,7 +11,17 @@ from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.links import Purpose
 from newsletter.web.app import create_app
+from tests.conftest import Configure
 from tests.web.scene import Sent, a_reader, a_sent_edition, link
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, configure: Configure) -> str:
+    """SQLite, unless a claim about what is stored asks for ``on_both`` kinds."""
+    kind = getattr(request, "param", "sqlite")
+    url: str = request.getfixturevalue(f"{kind}_database")
+    configure(database_url=url)
+    return url
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import pytest
 from sqlmodel import Session, col, select
 
 from digests import intake
@@ -18,6 +19,9 @@ from newsletter.settings import settings
 from subscribers.engagement import Engagement
 from subscribers.models import Subscriber
 from subscribers.subscription import add_confirmed
+
+#: For claims about what is stored; a page looks the same on either.
+on_both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 DATA: Final = Path(__file__).parent.parent / "data"
 ADA: Final = "ada@readers.example"

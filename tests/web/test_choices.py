@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from newsletter.database import reading, unit_of_work
 from subscribers.models import Consent, Subscriber
 from subscribers.preferences import set_tracking
-from tests.web.scene import Sent, erase, seen, status_of
+from tests.web.scene import Sent, erase, on_both, seen, status_of
 
 
 def test_the_page_says_since_when_and_from_which_page_they_read(
@@ -22,6 +22,7 @@ def test_the_page_says_since_when_and_from_which_page_they_read(
     assert "a…@readers.example" in page
 
 
+@on_both
 def test_switching_tracking_off_takes_effect_at_once(web: TestClient, sent: Sent) -> None:
     answer = web.post(f"/p/{sent.preferences}/tracking", data={"tracking": "off"})
     web.get(f"/o/{sent.open}.gif", headers={"user-agent": "Thunderbird"})
@@ -41,6 +42,7 @@ def test_switching_it_on_again_counts_opens_again(web: TestClient, sent: Sent) -
     assert len(seen(sent.digest_id, "opened")) == 1
 
 
+@on_both
 def test_each_change_of_mind_is_kept_with_its_moment_and_a_repeat_is_not(
     web: TestClient, sent: Sent, now: datetime
 ) -> None:

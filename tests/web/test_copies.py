@@ -7,9 +7,10 @@ from starlette.testclient import TestClient
 
 from digests.models import Rendition
 from newsletter.database import reading, unit_of_work
-from tests.web.scene import Sent, erase, seen
+from tests.web.scene import Sent, erase, on_both, seen
 
 
+@on_both
 def test_the_page_is_the_approved_bytes_with_ones_own_links(web: TestClient, sent: Sent) -> None:
     page = web.get(f"/v/{sent.view}").text
 

@@ -11,7 +11,7 @@ from digests.schedule import Schedule, plan_turn
 from newsletter.database import unit_of_work
 from newsletter.web import health
 from tests.conftest import Configure
-from tests.web.scene import Sent, a_draft
+from tests.web.scene import Sent, a_draft, on_both
 
 PRODUCTION = {
     "environment": "production",
@@ -60,6 +60,7 @@ def test_a_draft_waits_for_an_editor_and_can_be_looked_at(web: TestClient, now: 
     assert "SmolVLM2-2B vs Mistral 8B Instruct v3" in page
 
 
+@on_both
 def test_when_all_is_sent_it_shows_closed_books_and_opens_as_they_come(
     web: TestClient, sent: Sent
 ) -> None:
@@ -88,6 +89,7 @@ def test_what_needs_a_person_is_said(web: TestClient, sent: Sent) -> None:
     assert 'class="trouble"' in page
 
 
+@on_both
 def test_every_kind_of_fate_stands_in_the_books(web: TestClient, sent: Sent, now: datetime) -> None:
     with unit_of_work() as session:
         copies = session.exec(select(Delivery).order_by(col(Delivery.subscriber_id))).all()
@@ -97,6 +99,7 @@ def test_every_kind_of_fate_stands_in_the_books(web: TestClient, sent: Sent, now
     assert "3 readers = 1 accepted + 1 refused + 1 excluded" in web.get("/").text
 
 
+@on_both
 def test_the_next_turn_is_shown_in_its_zone_and_in_utc(
     web: TestClient, sent: Sent, now: datetime
 ) -> None:
@@ -111,6 +114,7 @@ def test_the_next_turn_is_shown_in_its_zone_and_in_utc(
     assert "Mon 30 Nov, 03:30 UTC" in page
 
 
+@on_both
 def test_the_preview_shows_the_bytes_that_will_go(web: TestClient, now: datetime) -> None:
     with unit_of_work() as session:
         a_draft(session, now=now)
@@ -167,6 +171,7 @@ def test_production_shows_its_name_and_no_more(
         assert web.get(path).status_code == 404
 
 
+@on_both
 def test_health_says_that_all_is_well(web: TestClient) -> None:
     assert web.get("/health").json() == {
         "status": "ok",

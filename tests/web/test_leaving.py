@@ -17,11 +17,16 @@ from newsletter.clock import utc_now
 from newsletter.database import reading
 from newsletter.links import Purpose
 from subscribers.models import Consent, Subscriber
-from tests.web.scene import Sent, erase, seen, status_of
+from tests.web.scene import Sent, erase, on_both, seen, status_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
-MULTIPART = {"files": {"List-Unsubscribe": (None, "One-Click")}}
-URLENCODED = {"data": ONE_CLICK}
+URLENCODED = ("application/x-www-form-urlencoded", b"List-Unsubscribe=One-Click")
+FRONTIER = b"--frontier"
+FIELD = b'Content-Disposition: form-data; name="List-Unsubscribe"'
+MULTIPART = (
+    "multipart/form-data; boundary=frontier",
+    b"\r\n".join([FRONTIER, FIELD, b"", b"One-Click", FRONTIER + b"--", b""]),
+)
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
@@ -46,16 +51,21 @@ def test_the_page_says_what_will_happen_and_shows_whose_mail_it_is(
 
 @pytest.mark.parametrize("form", [MULTIPART, URLENCODED], ids=["multipart", "urlencoded"])
 def test_one_click_works_in_both_encodings_without_cookies_or_redirects(
-    web: TestClient, sent: Sent, form: dict[str, dict[str, str]]
+    web: TestClient, sent: Sent, form: tuple[str, bytes]
 ) -> None:
-    answer = web.post(f"/u/{sent.unsubscribe}", **form)
+    kind, body = form
+
+    answer = web.post(f"/u/{sent.unsubscribe}", content=body, headers={"content-type": kind})
 
     assert (answer.status_code, answer.text) == (200, "You are unsubscribed.\n")
     assert "set-cookie" not in answer.headers
     assert status_of(sent.ada) == "unsubscribed"
     assert status_of(sent.grace) == "active"
+    with reading() as session:
+        assert session.get_one(Subscriber, sent.ada).left_how == "one-click unsubscribe"
 
 
+@on_both
 def test_one_click_is_kept_against_the_person_and_the_digest_once(
     web: TestClient, sent: Sent, app: FastAPI, now: datetime
 ) -> None:
@@ -74,6 +84,7 @@ def test_one_click_is_kept_against_the_person_and_the_digest_once(
     assert [event.subscriber_id for event in seen(sent.digest_id, "unsubscribed")] == [sent.ada]
 
 
+@on_both
 def test_the_buttons_answer_is_a_page(web: TestClient, sent: Sent) -> None:
     form = _form_on(web.get(f"/u/{sent.unsubscribe}").text)
 

@@ -8,12 +8,13 @@ from starlette.testclient import TestClient
 from newsletter import database
 from newsletter.web.pixel import DOT, is_machine
 from subscribers.engagement import Reader
-from tests.web.scene import Sent, seen
+from tests.web.scene import Sent, on_both, seen
 
 THUNDERBIRD = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko Thunderbird/128.0"}
 GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 
 
+@on_both
 def test_an_open_is_in_the_store_when_the_dot_is_answered(web: TestClient, sent: Sent) -> None:
     answer = web.get(f"/o/{sent.open}.gif", headers=THUNDERBIRD)
 
@@ -25,6 +26,7 @@ def test_an_open_is_in_the_store_when_the_dot_is_answered(web: TestClient, sent:
     assert (event.subscriber_id, event.reader) == (sent.ada, Reader.unknown)
 
 
+@on_both
 def test_opening_again_counts_once(web: TestClient, sent: Sent) -> None:
     for _ in range(3):
         web.get(f"/o/{sent.open}.gif", headers=THUNDERBIRD)
@@ -32,6 +34,7 @@ def test_opening_again_counts_once(web: TestClient, sent: Sent) -> None:
     assert len(seen(sent.digest_id, "opened")) == 1
 
 
+@on_both
 def test_a_proxys_prefetch_is_a_machine_and_the_person_after_it_still_counts(
     web: TestClient, sent: Sent
 ) -> None:
@@ -80,6 +83,7 @@ def test_a_link_for_reading_is_no_open(web: TestClient, sent: Sent) -> None:
     assert seen(sent.digest_id, "opened") == []
 
 
+@on_both
 def test_with_the_store_away_the_dot_still_comes_and_the_loss_is_counted(
     web: TestClient, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:

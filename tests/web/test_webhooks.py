@@ -19,7 +19,7 @@ from newsletter.esp.sendgrid_events import DELIVERY_ARG
 from newsletter.secrets import sandbox_keys
 from newsletter.settings import settings
 from newsletter.web import webhooks
-from tests.web.scene import Sent, seen, status_of
+from tests.web.scene import Sent, on_both, seen, status_of
 
 Post = Callable[..., Any]
 
@@ -40,6 +40,7 @@ def post(web: TestClient, now: datetime) -> Post:
     return send
 
 
+@on_both
 def test_a_bounce_is_in_the_store_when_it_is_answered(
     post: Post, sent: Sent, now: datetime
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_bounce_is_in_the_store_when_it_is_answered(
     assert status_of(sent.ada) == "bounced"
 
 
+@on_both
 def test_the_same_call_again_changes_nothing(post: Post, sent: Sent, now: datetime) -> None:
     body = _events(_event(sent, "delivered", now=now), _event(sent, "open", now=now))
 
@@ -101,6 +103,7 @@ def test_a_large_batch_within_the_limit_is_read(post: Post, sent: Sent, now: dat
     assert answer.json()["new"] == 1
 
 
+@on_both
 def test_nothing_is_acknowledged_that_was_not_committed(
     post: Post, sent: Sent, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
