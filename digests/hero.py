@@ -59,9 +59,7 @@ def hero_of(lines: Lines, names: tuple[str, str]) -> tuple[Lines, Side, Side, Li
     left = _find(lines, 0, names[0], "left")
     right = _find(lines, left.after, names[1], "right")
     describe(left.side, lines[left.after : right.first])
-    last = lines[right.first - 1]
-    if left.side.category and last.key == left.side.category.key and right.first > left.after:
-        raise lines[right.first].expected(f"the right tool's name under {quoted(last.text)}")
+    _ends_in_a_category(left.side, right.side)
     return lines[: left.first], left.side, right.side, lines[right.after :]
 
 
@@ -71,6 +69,17 @@ def describe(side: Side, lines: Lines) -> None:
         if line.key in (PANEL_LABEL, *_OTHER_LABELS) or _BARE_FIGURE.fullmatch(line.text):
             raise line.expected(f"the description of {quoted(side.name.text)}")
     side.description = lines
+
+
+def _ends_in_a_category(left: Side, right: Side) -> None:
+    """Something between the right tool's category and its name pushes the category into the text."""
+    for line in left.description:
+        stray = left.category is not None and line.key == left.category.key
+        last = line is left.description[-1] and len(left.description) > 1
+        if stray or (last and left.category and not right.category and _is_like_an_entry(line)):
+            raise line.expected(
+                "the left tool's description, or the right tool's category and name"
+            )
 
 
 def _find(lines: Lines, start: int, name: str, which: str) -> _Found:

@@ -193,8 +193,9 @@ def _quoted(lines: Lines) -> list[_Row]:
 def _end_of_quote(lines: Lines, start: int) -> int:
     """The line on which the review that starts on *start* ends.
 
-    A review may hold quotations and paragraphs of its own, so the closing mark
-    must stand before the next review, and balanced marks go before unbalanced.
+    A review may hold quotations and paragraphs of its own: the first closing
+    mark that stands before another review ends it, unless a quotation inside
+    is still open there. Straight marks do not tell which of them opens.
     """
     opening = lines[start].text[0]
     closing = _QUOTES[opening]
@@ -202,11 +203,13 @@ def _end_of_quote(lines: Lines, start: int) -> int:
     candidates: list[int] = []
     for at in range(start, len(lines)):
         text = lines[at].text
-        depth += text.count(opening) - (text.count(closing) if closing != opening else 0)
+        if at > start and _is_empty_cell(lines[at]):
+            break
+        depth += text.count(opening) - text.count(closing)
         closed = text.endswith(closing) and (at > start or len(text) > 1)
         last = at + 1 == len(lines)
         if closed and (last or lines[at + 1].text[0] == opening or _is_empty_cell(lines[at + 1])):
-            if depth == 0 or (closing == opening and depth % 2 == 0):
+            if depth == 0:
                 return at
             candidates.append(at)
     if not candidates:

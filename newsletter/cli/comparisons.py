@@ -4,10 +4,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Annotated, Any
 
 import typer
+from sqlmodel import Session
 
 from digests.comparisons import every_comparison, facts_of, latest_revision
 from digests.exchange import json_line
@@ -54,7 +56,7 @@ def bring_in(
     counts = Counter[str]()
     told: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
-    with _rehearsing() if dry_run else _for_good() as take:
+    with _rehearsing() if dry_run else nullcontext(_kept) as take:
         for document in documents(paths, sys.stdin.buffer):
             if isinstance(document, Refused):
                 counts["refused"] += 1
@@ -118,28 +120,22 @@ def show(
     )
 
 
-@contextmanager
-def _for_good() -> Iterator[Take]:
+def _kept(document: Found) -> Taken:
     """Each comparison in a transaction of its own: a later failure undoes none before it."""
-
-    def take(document: Found) -> Taken:
-        with unit_of_work() as session:
-            return take_in(session, document.facts, source=document.source, now=utc_now())
-
-    yield take
+    with unit_of_work() as session:
+        return _taken(session, document)
 
 
 @contextmanager
 def _rehearsing() -> Iterator[Take]:
     """All in one transaction that is rolled back: each sees what those before it would have done."""
-
     with suppress(_Rehearsed), unit_of_work() as session:
-
-        def take(document: Found) -> Taken:
-            return take_in(session, document.facts, source=document.source, now=utc_now())
-
-        yield take
+        yield partial(_taken, session)
         raise _Rehearsed
+
+
+def _taken(session: Session, document: Found) -> Taken:
+    return take_in(session, document.facts, source=document.source, now=utc_now())
 
 
 def _as_json(document: Found, taken: Taken) -> dict[str, Any]:
