@@ -35,11 +35,13 @@ def front(session: Reading, now: Now) -> Response:
     """The newest edition as it happens, and what to try next."""
     if not settings().is_embedded:
         return page("landing.html")
+    edition, turn = situation.standing(session), situation.next_turn(session, now=now)
     return page(
         "front.html",
         policy=SCRIPTED,
-        edition=situation.standing(session),
-        turn=situation.next_turn(session, now=now),
+        edition=edition,
+        turn=turn,
+        stamp=situation.as_json(edition, turn)["stamp"],
         sandbox_url=settings().sandbox_url,
         now=now,
     )

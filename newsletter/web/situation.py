@@ -1,5 +1,7 @@
 """How the newest edition stands and when the next turn comes: what the front page tells a newcomer."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -106,7 +108,13 @@ def next_turn(session: Session, *, now: datetime) -> Turn | None:
 
 
 def as_json(edition: Standing | None, turn: Turn | None) -> dict[str, Any]:
-    """Both as plain values; moments in ISO 8601."""
+    """Both as plain values; moments in ISO 8601. *stamp* differs whenever anything else does."""
+    plain = _plain(edition, turn)
+    stamp = hashlib.blake2b(json.dumps(plain, sort_keys=True).encode(), digest_size=8)
+    return {"stamp": stamp.hexdigest()} | plain
+
+
+def _plain(edition: Standing | None, turn: Turn | None) -> dict[str, Any]:
     return {
         "digest": edition
         and {

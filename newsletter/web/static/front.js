@@ -3,14 +3,12 @@
 
 (() => {
   const every = 1500; // milliseconds; the next question is asked only after the last answer
-  let known = null;
 
   async function look() {
     try {
       const answer = await fetch("/status.json");
-      const status = answer.ok ? await answer.text() : known;
-      if (known !== null && status !== known) await show();
-      known = status;
+      const shown = document.getElementById("live").dataset.stamp;
+      if (answer.ok && (await answer.json()).stamp !== shown) await show();
     } catch {
       // The service is being restarted; the next look will find it.
     }
@@ -21,14 +19,15 @@
     const answer = await fetch("/");
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const [live, next] = [document, fresh].map((page) => page.getElementById("live"));
-    if (!live || !next) return;
+    const live = document.getElementById("live");
+    const next = fresh.getElementById("live");
+    if (!next) return;
     const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
     live.replaceWith(next);
+    document.title = fresh.title;
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    const said = next.querySelector(".trouble .words, .held .words, .now .words, li:last-child .words");
-    const voice = document.getElementById("voice");
-    if (said && voice) voice.textContent = said.textContent;
+    const said = next.querySelector(".trouble .words, .held .words, .now .words, .steps li:last-child .words");
+    if (said) document.getElementById("voice").textContent = said.textContent;
   }
 
   window.setTimeout(look, every);

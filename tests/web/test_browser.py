@@ -1,0 +1,170 @@
+"""In a real browser: leaving by keyboard alone, without scripts; nothing for axe to find."""
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, Literal
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # it has no stubs
+from fastapi import FastAPI
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from newsletter.database import unit_of_work
+from tests.processes import free_port, wait_until
+from tests.web.scene import Sent, a_draft, status_of
+
+pytestmark = pytest.mark.browser
+
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+DESKTOP: Final[ViewportSize] = {"width": 1200, "height": 800}
+
+
+@pytest.fixture
+def site(app: FastAPI) -> Iterator[str]:
+    """The application on a real port, as its address."""
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started, what="the web server", within=20)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport=DESKTOP)
+    yield context.new_page()
+    context.close()
+
+
+def test_a_reader_leaves_with_the_keyboard_alone_and_without_scripts(
+    browser: Browser, site: str, sent: Sent
+) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=PHONE)
+    page = context.new_page()
+    page.goto(f"{site}/u/{sent.unsubscribe}")
+
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        if page.locator("button:focus").count():
+            break
+    assert status_of(sent.ada) == "active"
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+    assert status_of(sent.ada) == "unsubscribed"
+    page.reload()  # the form is sent once more, and nothing is wrong with that
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+    context.close()
+
+
+def test_a_reader_switches_tracking_off_with_the_keyboard_and_sees_that_it_is(
+    page: Page, site: str, sent: Sent
+) -> None:
+    page.goto(f"{site}/p/{sent.preferences}")
+
+    page.get_by_role("button", name="Record nothing about me").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("status")).to_contain_text("neither opens nor clicks")
+    expect(page.get_by_role("button", name="Record opens and clicks again")).to_be_visible()
+
+
+def test_the_front_page_follows_what_happens_without_being_asked(
+    page: Page, site: str, sent: Sent
+) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.goto(site)
+    expect(page.get_by_text("opened by 0 readers")).to_be_visible()
+    page.locator("#preview").focus()
+
+    page.request.get(f"{site}/o/{sent.open}.gif", headers={"user-agent": "Thunderbird"})
+
+    expect(page.get_by_text("opened by 1 reader,")).to_be_visible(timeout=15_000)
+    expect(page.locator("#preview")).to_be_focused()
+    assert errors == []
+
+
+def test_without_scripts_the_front_page_reloads_itself(
+    browser: Browser, site: str, sent: Sent
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site)
+
+    page.request.get(f"{site}/o/{sent.open}.gif", headers={"user-agent": "Thunderbird"})
+
+    expect(page.get_by_text("opened by 1 reader,")).to_be_visible(timeout=15_000)
+    context.close()
+
+
+def test_the_mail_in_the_browser_shows_its_styles_and_leads_to_leaving(
+    page: Page, site: str, sent: Sent
+) -> None:
+    page.goto(f"{site}/v/{sent.view}")
+
+    size = page.locator("h1").first.evaluate("one => getComputedStyle(one).fontSize")
+    link = page.get_by_role("link", name="Unsubscribe").first.get_attribute("href")
+
+    assert float(size.removesuffix("px")) >= 30
+    assert link is not None
+    assert link.endswith(f"/u/{sent.unsubscribe}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(
+    browser: Browser,
+    site: str,
+    sent: Sent,
+    scheme: Literal["light", "dark"],
+    viewport: ViewportSize,
+) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport=viewport)
+    page = context.new_page()
+    gone = f"{site}/u/{sent.preferences}"
+    for address in (
+        site,
+        f"{site}/u/{sent.unsubscribe}",
+        f"{site}/p/{sent.preferences}",
+        f"{site}/digests/{sent.issue}?width=phone",
+        f"{site}/digests/{sent.issue}?width=text",
+        gone,
+    ):
+        page.goto(address)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        ), address
+    page.goto(f"{site}/u/{sent.unsubscribe}")
+    page.get_by_role("button", name="Unsubscribe").click()
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    context.close()
+
+
+def test_axe_finds_nothing_before_the_first_edition_and_on_a_draft(
+    page: Page, site: str, now: datetime
+) -> None:
+    page.goto(site)
+    assert Axe().run(page).violations_count == 0
+
+    with unit_of_work() as session:
+        a_draft(session, now=now)
+    page.goto(site)
+    assert Axe().run(page).violations_count == 0
+
+
+def test_no_reader_page_holds_a_script(page: Page, site: str, sent: Sent) -> None:
+    for path in (f"/u/{sent.unsubscribe}", f"/p/{sent.preferences}", f"/v/{sent.view}"):
+        page.goto(site + path)
+        assert page.locator("script").count() == 0
