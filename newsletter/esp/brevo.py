@@ -99,7 +99,7 @@ class Brevo:
         return fitted(request, self.traits, "Brevo")
 
     def send(self, request: Request) -> Outcome:
-        """Post *request* once. A repeat within the key's life is turned away, and so is proof."""
+        """Post *request* once. A repeat within the key's life is turned away, and looked up."""
         answer = post(self._http, request)
         if isinstance(answer, NotTaken | Unknown):
             return answer
@@ -108,9 +108,7 @@ class Brevo:
             return Accepted(message_ids=_message_ids(body))
         if httpx.codes.is_client_error(answer.status_code):
             if text_in(body, "code") == "duplicate_parameter":
-                # The key is known, so an earlier attempt with these same bytes was
-                # processed: Brevo says it lets a key run once.
-                return Accepted(reason="Brevo had this key before, for an earlier attempt")
+                return self._after_an_earlier_attempt(request)
             if answer.status_code == httpx.codes.CONFLICT:
                 return Unknown("Brevo is at work on another attempt with this key")
         return _refusal(answer, request.body)
@@ -119,16 +117,33 @@ class Brevo:
         """Ask the event report by the batch's tag; one event proves the whole call."""
         if now - since > _SEARCH_REACHES:
             return CannotTell("Brevo's report does not reach back to so old a batch")
+        return self._reported(batch, startDate=f"{since:%Y-%m-%d}", endDate=f"{now:%Y-%m-%d}")
+
+    def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
+        """The event of one post, or several where Brevo batches them."""
+        return self._inbound.events(headers, body, now=now)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    def _after_an_earlier_attempt(self, request: Request) -> Accepted | Unknown:
+        """Brevo has seen the key; whether it took that attempt, only its report can say.
+
+        A key might be kept for an attempt that failed half-way, and believing
+        it alone would then lose a whole call without a trace.
+        """
+        finding = self._reported(orjson.loads(request.body)["tags"][0])
+        if isinstance(finding, Found):
+            return Accepted(reason=f"Brevo had this key before: {finding.evidence}")
+        return Unknown("Brevo had this key before, and its report does not show the batch yet")
+
+    def _reported(self, batch: str, **span: str) -> Finding:
         answer = ask(
             self._http,
             "GET",
             "/v3/smtp/statistics/events",
-            params={
-                "tags": orjson.dumps([batch]).decode(),
-                "startDate": f"{since:%Y-%m-%d}",
-                "endDate": f"{now:%Y-%m-%d}",
-                "limit": 1,
-            },
+            params={"tags": orjson.dumps([batch]).decode(), **span, "limit": 1},
         )
         if isinstance(answer, CannotTell):
             return answer
@@ -140,14 +155,6 @@ class Brevo:
             first = events[0] if isinstance(events, list) else None
             return Found(f"Brevo's report holds {text_in(first, 'messageId') or 'an event'}")
         return Absent(f"Brevo's report holds nothing with the tag {batch}")
-
-    def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
-        """The event of one post, or several where Brevo batches them."""
-        return self._inbound.events(headers, body, now=now)
-
-    def close(self) -> None:
-        """Give back the connections."""
-        self._http.close()
 
 
 @lru_cache(maxsize=16)

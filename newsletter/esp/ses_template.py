@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 #: Names of the placeholders that stand for braces of the content.
 _BRACES = "watv_braces"
-# Braces and backslashes before an opening, an opening, and a brace after a closing.
-_READABLE = re.compile(r"[\\{]*\{\{")
+# An opening, with the braces and backslashes before it that would change how it is read, and
+# the braces behind it, which would come to stand behind the closing of its placeholder.
+_READABLE = re.compile(r"[\\{]*\{\{\}*")
 _BEFORE_A_PLACEHOLDER = re.compile(r"[\\{]+$")
 _AFTER_A_PLACEHOLDER = re.compile(r"^\}+")
 

@@ -240,9 +240,9 @@ def test_a_sandbox_told_to_slow_us_down_names_the_wait(name: str, sandbox: Sandb
 
     assert isinstance(outcome, NotTaken)
     assert not outcome.final
-    # Mailgun names a moment in whole seconds, so the wait may be short by part of one.
+    # Mailgun names a moment, in whole seconds as the Date beside it, which lags by up to one more.
     assert outcome.retry_after is not None
-    assert 5 < outcome.retry_after <= 7
+    assert 5 < outcome.retry_after < 10
 
 
 @everywhere

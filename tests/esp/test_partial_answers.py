@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from newsletter.esp import Accepted, Copy, NotTaken, Outcome, Unknown
-from tests.esp.mailings import a_mailing, answering
+from tests.esp.mailings import a_mailing, answering, recording
 from tests.esp.providers import MAKES
 
 
@@ -283,12 +283,29 @@ def test_ses_names_its_errors_in_a_header_or_the_body(status: int, kind: str, fi
 
 
 @pytest.mark.parametrize("status", [400, 409])
-def test_brevo_turning_a_known_key_away_proves_the_earlier_attempt(status: int) -> None:
-    outcome = sent("brevo", status, {"code": "duplicate_parameter", "message": "key already used"})
+@pytest.mark.parametrize(
+    ("reported", "kind"),
+    [
+        (httpx.Response(200, json={"events": [{"messageId": "<br-1>"}]}), Accepted),
+        (httpx.Response(200, json={}), Unknown),
+        (httpx.Response(500), Unknown),
+    ],
+)
+def test_brevo_turning_a_known_key_away_is_proof_once_its_report_shows_the_batch(
+    status: int, reported: httpx.Response, kind: type[Outcome]
+) -> None:
+    seen: list[httpx.Request] = []
+    away = httpx.Response(status, json={"code": "duplicate_parameter", "message": "used before"})
+    transport = recording(seen, lambda call: away if call.method == "POST" else reported)
+    esp = MAKES["brevo"](transport=transport)
 
-    assert isinstance(outcome, Accepted)
-    assert outcome.message_ids == ()
-    assert outcome.reason == "Brevo had this key before, for an earlier attempt"
+    outcome = esp.send(esp.encode(a_mailing()))
+
+    assert isinstance(outcome, kind)
+    assert dict(seen[1].url.params) == {"tags": '["b-0001"]', "limit": "1"}
+    if isinstance(outcome, Accepted):
+        assert outcome.reason == "Brevo had this key before: Brevo's report holds <br-1>"
+        assert outcome.message_ids == ()
 
 
 def test_brevo_at_work_on_the_same_key_leaves_it_open() -> None:
