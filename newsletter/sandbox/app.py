@@ -13,7 +13,7 @@ from newsletter.sandbox.connections import Connections
 from newsletter.sandbox.control import control
 from newsletter.sandbox.dialects import Dialect
 from newsletter.sandbox.guard import Guard
-from newsletter.sandbox.inbox import Pages, inbox, static_files
+from newsletter.sandbox.inbox import NoSuchMessage, Pages, inbox, static_files
 from newsletter.sandbox.sandbox import Sandbox
 from newsletter.sandbox.sns import sns
 
@@ -47,6 +47,13 @@ def create_app(
     app.include_router(inbox(sandbox, pages))
     app.include_router(bad_day(sandbox, pages))
     app.mount("/static", static_files())
+
+    @app.exception_handler(NoSuchMessage)
+    def missing(request: Request, _: Exception) -> Response:
+        page = pages.show("missing.html", request)
+        page.status_code = 404
+        return page
+
     for dialect in sandbox.dialects.values():
         _speak(app, sandbox, dialect)
     return app

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
+from newsletter.sandbox.events import FATES
 from newsletter.sandbox.faults import FaultKind, FaultPlan, FaultRule, Unruliness
 from newsletter.sandbox.inbox import Pages
 from newsletter.sandbox.sandbox import Sandbox
@@ -106,6 +107,7 @@ def bad_day(sandbox: Sandbox, pages: Pages) -> APIRouter:  # noqa: C901 - one sm
             plan=plan,
             ordered=list(zip(plan.rules, sandbox.faults.strikes, strict=False)),
             words=WORDS,
+            fates=FATES,
             dialects=list(sandbox.dialects),
             form=form,
             error=error,

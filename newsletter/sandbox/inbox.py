@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from pydantic import BaseModel
@@ -23,6 +23,10 @@ from newsletter.sandbox.sandbox import Sandbox
 _PLACE: Final = Path(__file__).parent / "templates"
 _PAGE: Final = 50  # messages
 _NOTICES: Final = 100
+_OFTEN_REPORTED: Final = (
+    *(Kind.opened, Kind.machine_opened, Kind.clicked, Kind.complained, Kind.unsubscribed),
+    *(Kind.bounced, Kind.soft_bounced, Kind.dropped, Kind.deferred, Kind.delivered, Kind.processed),
+)
 
 
 class View(BaseModel):
@@ -32,6 +36,14 @@ class View(BaseModel):
     width: Literal["phone", "desktop"] = "desktop"
     mode: Mode = "light"
     images: Literal["on", "off"] = "on"
+
+
+class NoSuchMessage(Exception):
+    """Somebody looks for a message that the sandbox does not (or no longer) hold."""
+
+    def __init__(self, message: int) -> None:
+        super().__init__(f"The sandbox holds no message {message}.")
+        self.message = message
 
 
 class Pages:
@@ -82,7 +94,7 @@ def inbox(sandbox: Sandbox, pages: Pages) -> APIRouter:
 
     def wanted(message: int) -> Stored:
         if (one := sandbox.mailbox.get(message)) is None:
-            raise HTTPException(404, "This message is not (or no longer) in the sandbox.")
+            raise NoSuchMessage(message)
         return one
 
     @router.get("/")
@@ -125,7 +137,7 @@ def inbox(sandbox: Sandbox, pages: Pages) -> APIRouter:
             source=sandbox.source(one).decode("utf-8", "replace") if view.tab == "source" else "",
             events=happened(sandbox, one.id),
             leaves=one_click_url(letter) is not None,
-            kinds=[kind for kind in Kind if cannot_report(sandbox, one, kind) is None],
+            kinds=[kind for kind in _OFTEN_REPORTED if cannot_report(sandbox, one, kind) is None],
             newer=newer[0].id if newer else None,
             older=older[0].id if older else None,
             tab=view.tab,

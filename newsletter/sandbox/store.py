@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +77,9 @@ CREATE INDEX IF NOT EXISTS post_due ON post (due_at) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
+#: Goes up when the tables change; a file of another version is put aside.
+_VERSION: Final = 2
+
 _MAIL_TABLES: Final = ("call", "message", "answer", "wave", "event", "post")
 
 
@@ -93,8 +96,10 @@ class Store:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._put_aside_another_version()
         self._writer = self._connect()
         self._writer.executescript(_SCHEMA)
+        self._writer.execute(f"PRAGMA user_version = {_VERSION}")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -141,6 +146,17 @@ class Store:
         with self._lock:
             for connection in (*self._readers, self._writer):
                 connection.close()
+
+    def _put_aside_another_version(self) -> None:
+        """Keep a mailbox of other tables beside this one: nobody migrates a rehearsal's mail."""
+        if not self._path.exists() or not self._path.stat().st_size:
+            return
+        with closing(sqlite3.connect(self._path)) as old:
+            version = int(old.execute("PRAGMA user_version").fetchone()[0])
+            if version != _VERSION:
+                old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if version != _VERSION:
+            self._path.rename(self._path.with_name(f"{self._path.name}.v{version}"))
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
