@@ -88,6 +88,7 @@ class Settings(BaseSettings):
 
     esp_timeout: float = Field(default=10.0, gt=0, le=120)  # seconds, for each phase of a request
     lease: float = Field(default=120.0, gt=0)  # seconds a worker has for one batch
+    send_processes: int = Field(default=4, ge=1, le=256)  # nudged for one edition at each tick
     send_threads: int = Field(default=4, ge=1, le=64)  # calls in flight in one worker process
     batch_size: int = Field(
         default=1000, ge=1, le=1000

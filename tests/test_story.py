@@ -83,7 +83,7 @@ def test_from_a_compare_page_to_an_unsubscribe(  # noqa: PLR0915 - one story, to
     mailbox: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Sending is nudged through Celery; here the nudge is taken on the spot.
-    monkeypatch.setattr(ticks.send_digest, "delay", ticks.send_digest)
+    monkeypatch.setattr(ticks, "nudge", lambda ids: [ticks.send_digest(one) for one in ids])
     web = TestClient(create_app())
 
     # On Thursday the site's compare pages come in, and four people are on the list.
@@ -122,7 +122,7 @@ def test_from_a_compare_page_to_an_unsubscribe(  # noqa: PLR0915 - one story, to
     # Linus leaves after the edition was planned and before his batch is claimed.
     with freeze_time(MONDAY_NINE + 3 * MOMENT):
         with monkeypatch.context() as nobody_sends_yet:
-            nobody_sends_yet.setattr(ticks.send_digest, "delay", lambda _: None)
+            nobody_sends_yet.setattr(ticks, "nudge", lambda _: None)
             ticks.start()
         with unit_of_work() as session:
             linus = session.exec(select(Subscriber).where(Subscriber.address == LINUS)).one()

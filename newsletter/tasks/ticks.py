@@ -25,8 +25,7 @@ def start() -> None:
     """Plan every approved edition whose hour has come, and nudge the workers."""
     with unit_of_work(snapshot=True) as session:
         started = dispatch.start_due(session, now=utc_now())
-    for digest_id in started:
-        send_digest.delay(digest_id)
+    nudge(started)
 
 
 @app.task(name="newsletter.send")
@@ -39,8 +38,14 @@ def send() -> None:
         dispatch.close_finished(session, now=now)
     with reading() as session:
         waiting = dispatch.sending_now(session, now=now)
-    for digest_id in waiting:
-        send_digest.delay(digest_id)
+    nudge(waiting)
+
+
+def nudge(digest_ids: list[int]) -> None:
+    """Wake as many processes as may join in each send; one that is woken in vain finds nothing."""
+    for digest_id in digest_ids:
+        for _ in range(settings().send_processes):
+            send_digest.apply_async((digest_id,), expires=max(10.0, settings().tick * 3))
 
 
 @app.task(name="newsletter.send_digest")
