@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from newsletter import links
 from newsletter.esp import Event, EventKind
@@ -64,23 +64,39 @@ def record_events(
 
 def record_open(session: Session, link: str, *, machine: bool, now: datetime) -> bool:
     """Our own pixel was loaded. True when it counts: a genuine link, a reader who may be tracked, new."""
-    copy = links.copy_of(link, links.Purpose.open)
-    if copy is None:
-        return False
-    person = session.get(Subscriber, copy.subscriber_id)
-    if person is None or not person.tracking:
-        return False
-    reader = Reader.machine if machine else Reader.unknown
-    seen = Observation(
-        digest_id=copy.digest_id,
-        key=f"open:{copy.subscriber_id}:{reader}",
-        subscriber_id=copy.subscriber_id,
-        kind=EventKind.opened,
-        occurred_at=now,
-        reader=reader,
-        why="an image proxy" if machine else "",
+    return record_opens(session, [(link, machine)], now=now) == 1
+
+
+def record_opens(session: Session, opens: Sequence[tuple[str, bool]], *, now: datetime) -> int:
+    """Our own pixel was loaded many times: each a link, and whether a machine did it.
+
+    Returns how many count; a few statements, however many there are.
+    """
+    copies = [(links.copy_of(link, links.Purpose.open), machine) for link, machine in opens]
+    people = {copy.subscriber_id for copy, _ in copies if copy is not None}
+    may_be_tracked = set(
+        session.exec(
+            select(col(Subscriber.id)).where(
+                col(Subscriber.id).in_(people), col(Subscriber.tracking)
+            )
+        )
     )
-    return engagement.record(session, [seen], now=now) == 1
+    seen: dict[str, Observation] = {}
+    for copy, machine in copies:
+        if copy is None or copy.subscriber_id not in may_be_tracked:
+            continue
+        reader = Reader.machine if machine else Reader.unknown
+        key = f"open:{copy.subscriber_id}:{reader}"
+        seen[f"{copy.digest_id}:{key}"] = Observation(
+            digest_id=copy.digest_id,
+            key=key,
+            subscriber_id=copy.subscriber_id,
+            kind=EventKind.opened,
+            occurred_at=now,
+            reader=reader,
+            why="an image proxy" if machine else "",
+        )
+    return engagement.record(session, list(seen.values()), now=now)
 
 
 def unsubscribe(session: Session, link: str, *, how: str, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from newsletter import links
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
-from newsletter.recording import record_open
+from newsletter.recording import record_opens
 from newsletter.web.grouping import Together
 
 #: One transparent dot, GIF89a.
@@ -71,5 +71,4 @@ route = Route("/o/{token}.gif", show, methods=["GET"])
 def _keep(opens: Sequence[Open]) -> None:
     now = utc_now()
     with unit_of_work() as session:
-        for seen in opens:
-            record_open(session, seen.link, machine=seen.machine, now=now)
+        record_opens(session, opens, now=now)
