@@ -257,8 +257,10 @@ def _import_everything() -> None:
 
 def _kept_files() -> list[Path]:
     """What git keeps or would keep."""
+    # A clone that belongs to somebody else, as CI's may, is this one all the same.
+    git = [shutil.which("git") or "git", "-c", f"safe.directory={ROOT}"]
     listed = subprocess.run(
-        [shutil.which("git") or "git", "ls-files", "-z", "-c", "-o", "--exclude-standard"],
+        [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
         text=True,
