@@ -49,14 +49,22 @@ class Guard:
         # A name that a stranger's DNS points at this machine is not this machine's name.
         if self._local_only and (urlsplit(f"//{host}").hostname or "") not in _LOCAL:
             return "This sandbox answers to local names only."
-        origin = headers.get("origin")
-        if method not in _SAFE and origin is not None and urlsplit(origin).netloc != host:
+        if method not in _SAFE and _comes_from_elsewhere(headers, host):
             return "Another site may not write to this sandbox."
         return None
+
+
+def _comes_from_elsewhere(headers: Headers, host: str) -> bool:
+    """Whether a browser says that another site sends this; programs say nothing of the kind."""
+    if (site := headers.get("sec-fetch-site")) is not None:
+        return site not in {"same-origin", "none"}
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != host
 
 
 _ALWAYS: Final = (
     (b"content-security-policy", _POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
+    # "no-referrer" would also blank the Origin of our own forms.
+    (b"referrer-policy", b"same-origin"),
 )
