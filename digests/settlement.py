@@ -13,7 +13,7 @@ from sqlalchemy import CursorResult, func, insert, select, update
 from sqlmodel import Session, col
 
 from digests.claims import Claim, changed, held
-from digests.models import Batch, BatchStatus, Delivery, Outcome
+from digests.models import Batch, BatchStatus, Delivery, Digest, Outcome
 
 
 def accept(  # noqa: PLR0913 - the parts of one answer
@@ -30,12 +30,18 @@ def accept(  # noqa: PLR0913 - the parts of one answer
     """The provider took it, save for *refused* (subscriber -> reason) and those to try *again*.
 
     An answer that arrives after the lease ran out still counts while nobody
-    has taken over, for it is proof. False: somebody has, and nothing was changed.
+    has taken over, for it is proof, even where the batch has been planned again
+    meanwhile. False: somebody has taken over, and nothing was changed.
     """
     if not changed(
         session,
         update(Batch)
-        .where(held(claim), col(Batch.status).in_([BatchStatus.claimed, BatchStatus.uncertain]))
+        .where(
+            held(claim),
+            col(Batch.status).in_(
+                [BatchStatus.claimed, BatchStatus.uncertain, BatchStatus.planned]
+            ),
+        )
         .values(
             status=BatchStatus.accepted,
             message_ids=list(message_ids) or None,
@@ -79,7 +85,7 @@ def put_back(  # noqa: PLR0913 - the parts of one answer
     ):
         return False
     refuse(session, claim.digest_id, refused, now=now)
-    _close_if_nothing_is_left(session, claim.digest_id, claim.number)
+    close_if_nothing_is_left(session, claim.digest_id, claim.number)
     return True
 
 
@@ -135,82 +141,6 @@ def sweep(session: Session, *, now: datetime) -> tuple[int, int]:
     return cast("CursorResult[Any]", safe).rowcount, cast("CursorResult[Any]", unsure).rowcount
 
 
-def prove_accepted(
-    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any], now: datetime
-) -> bool:
-    """An uncertain batch went out after all; *evidence* says who says so. False if it is settled."""
-    return _settle_uncertain(
-        session,
-        digest_id,
-        number,
-        evidence=evidence,
-        status=BatchStatus.accepted,
-        settled_at=now,
-        lease_until=None,
-    )
-
-
-def prove_absent(
-    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any]
-) -> bool:
-    """The provider never took an uncertain batch: plan it again. False if it is settled.
-
-    Copies that were proven one by one stay accepted and leave the batch.
-    """
-    if not _settle_uncertain(
-        session,
-        digest_id,
-        number,
-        evidence=evidence,
-        status=BatchStatus.planned,
-        key=str(uuid4()),
-        lease_until=None,
-        posted_at=None,
-        first_posted_at=None,
-    ):
-        return False
-    _close_if_nothing_is_left(session, digest_id, number)
-    return True
-
-
-def looked(session: Session, digest_id: int, number: int, *, now: datetime) -> None:
-    """The provider was asked in vain; ask again later."""
-    session.execute(
-        update(Batch)
-        .where(
-            col(Batch.digest_id) == digest_id,
-            col(Batch.number) == number,
-            col(Batch.status) == BatchStatus.uncertain,
-        )
-        .values(checked_at=now)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def prove_copies(  # noqa: PLR0913 - which copies, and how it is known
-    session: Session,
-    digest_id: int,
-    number: int,
-    subscriber_ids: Collection[int],
-    *,
-    reason: str,
-    now: datetime,
-) -> int:
-    """These copies of an uncertain batch went out, whatever becomes of the others."""
-    done = session.execute(
-        update(Delivery)
-        .where(
-            col(Delivery.digest_id) == digest_id,
-            col(Delivery.batch) == number,
-            col(Delivery.subscriber_id).in_(subscriber_ids),
-            col(Delivery.outcome).is_(None),
-        )
-        .values(outcome=Outcome.accepted, reason=reason[:300], decided_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    return cast("CursorResult[Any]", done).rowcount
-
-
 def refuse(session: Session, digest_id: int, refused: Mapping[int, str], *, now: datetime) -> None:
     """These addresses were refused for good; their neighbours are not touched."""
     for subscriber_id, reason in refused.items():
@@ -230,6 +160,10 @@ def split(
     session: Session, digest_id: int, number: int, subscriber_ids: Collection[int]
 ) -> int | None:
     """Move the copies that were certainly not taken to a batch of their own; returns its number."""
+    # The edition's row is the lock: two batches split at once must not take the same number.
+    session.execute(
+        select(col(Digest.id)).where(col(Digest.id) == digest_id).with_for_update(key_share=True)
+    )
     last = session.scalar(
         select(func.max(col(Batch.number))).where(col(Batch.digest_id) == digest_id)
     )
@@ -274,27 +208,7 @@ def split(
     return fresh
 
 
-def _settle_uncertain(
-    session: Session, digest_id: int, number: int, *, evidence: dict[str, Any], **values: object
-) -> bool:
-    batch = session.get(Batch, (digest_id, number))
-    if batch is None:
-        return False
-    session.refresh(batch)
-    return changed(
-        session,
-        update(Batch)
-        .where(
-            col(Batch.digest_id) == digest_id,
-            col(Batch.number) == number,
-            col(Batch.status) == BatchStatus.uncertain,
-            col(Batch.fence) == batch.fence,
-        )
-        .values(evidence=[*(batch.evidence or []), evidence], **values),
-    )
-
-
-def _close_if_nothing_is_left(session: Session, digest_id: int, number: int) -> None:
+def close_if_nothing_is_left(session: Session, digest_id: int, number: int) -> None:
     """A batch in which every copy has its own fate has none to share."""
     open_copies = (
         select(func.count())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter.esp import NotTaken, Unknown
@@ -47,12 +48,23 @@ def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: date
     """
     if isinstance(answer, NotTaken) and answer.refused:
         return False
-    row = session.get(Circuit, name, with_for_update=True) or Circuit(provider=name)
-    row.failures += 1
-    row.reason, row.failed_at = answer.reason[:500], now
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    said = {"reason": answer.reason[:500], "failed_at": now}
+    # One statement: of two workers that see a provider's first failure, both must be counted.
+    failures = session.execute(
+        dialect.insert(Circuit)
+        .values(provider=name, failures=1, **said)
+        .on_conflict_do_update(
+            index_elements=["provider"], set_={"failures": col(Circuit.failures) + 1, **said}
+        )
+        .returning(col(Circuit.failures))
+    ).scalar_one()
     final = isinstance(answer, NotTaken) and answer.final
-    opens = final or row.failures >= settings().breaker_failures
+    opens = final or failures >= settings().breaker_failures
     if opens:
-        row.open_until = now + timedelta(seconds=settings().breaker_rest)
-    session.add(row)
+        session.execute(
+            update(Circuit)
+            .where(col(Circuit.provider) == name)
+            .values(open_until=now + timedelta(seconds=settings().breaker_rest))
+        )
     return opens

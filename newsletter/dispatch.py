@@ -25,13 +25,14 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
     """Plan every approved edition whose hour has come; returns the ids of those that started.
 
     One that comes up too late is held as a draft again: its words may be stale.
-    The transaction must see one snapshot (``unit_of_work(snapshot=True)``).
+    The transaction must see one snapshot (``unit_of_work(snapshot=True)``). What
+    another beat's tick is planning at this moment is left to it.
     """
     started: list[int] = []
     for digest in session.scalars(
-        select(Digest).where(
-            col(Digest.status) == DigestStatus.approved, col(Digest.send_at) <= now
-        )
+        select(Digest)
+        .where(col(Digest.status) == DigestStatus.approved, col(Digest.send_at) <= now)
+        .with_for_update(skip_locked=True, key_share=True)
     ).all():
         if now > digest.late_after:
             lifecycle.void(session, digest)
@@ -99,9 +100,10 @@ def close_finished(session: Session, *, now: datetime) -> list[str]:
     )
     done: list[str] = []
     for digest in session.scalars(
-        select(Digest).where(
-            col(Digest.status) == DigestStatus.sending, still_open.scalar_subquery() == 0
-        )
+        select(Digest)
+        .where(col(Digest.status) == DigestStatus.sending, still_open.scalar_subquery() == 0)
+        # Several workers see the last batch settled; one of them closes the books.
+        .with_for_update(skip_locked=True, key_share=True)
     ).all():
         lifecycle.finish(session, digest, now=now)
         log.info("digest.sent", digest=digest.issue)

@@ -1,25 +1,71 @@
 """The providers that the settings name, each made once in a process."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from newsletter.esp import Esp
 from newsletter.esp.registry import adapters
 from newsletter.settings import ProviderSettings, settings
+
+Words = dict[str, Any]
 
 
 @lru_cache
 def provider(name: str) -> Esp:
     """The adapter called *name*, with its credentials; at the sandbox on the embedded default."""
     known: ProviderSettings = getattr(settings(), name)
-    words: dict[str, Any] = {
+    words: Words = {
         "api_key": known.token.get_secret_value(),
-        "webhook_key": known.webhook_key.get_secret_value(),
         "timeout": settings().esp_timeout,
+        **_OWN[name](known),
     }
     if url := known.url or (settings().sandbox_url if settings().is_embedded else ""):
         words["base_url"] = url
-    if known.search_lag is not None and name != "resend":
-        words["search_lag"] = timedelta(seconds=known.search_lag)
     return adapters[name](**words)
+
+
+def _signed(known: ProviderSettings) -> Words:
+    return {"webhook_key": known.webhook_key.get_secret_value()}
+
+
+def _searched(known: ProviderSettings) -> Words:
+    if known.search_lag is None:  # the adapter's own, safe default
+        return _signed(known)
+    return _signed(known) | {"search_lag": timedelta(seconds=known.search_lag)}
+
+
+def _mailgun(known: ProviderSettings) -> Words:
+    domain = known.domain or settings().sender_address.rpartition("@")[2]
+    return _searched(known) | {"domain": domain}
+
+
+def _postmark(known: ProviderSettings) -> Words:
+    return _searched(known) | {"webhook_user": known.webhook_user, "stream": known.stream}
+
+
+def _brevo(known: ProviderSettings) -> Words:
+    return _searched(known) | {"webhook_user": known.webhook_user}
+
+
+def _ses(known: ProviderSettings) -> Words:
+    return {
+        "key_id": known.key_id,
+        "region": known.region,
+        "configuration_set": known.configuration_set,
+        "topics": [topic.strip() for topic in known.topics.split(",") if topic.strip()],
+        # Where certificates and confirmations may come from, besides Amazon's own hosts.
+        "origins": [settings().sandbox_url] if settings().is_embedded else [],
+    }
+
+
+#: What each adapter takes besides a key, an address and a timeout.
+_OWN: Final[dict[str, Callable[[ProviderSettings], Words]]] = {
+    "sendgrid": _searched,
+    "resend": _signed,
+    "mailgun": _mailgun,
+    "postmark": _postmark,
+    "ses": _ses,
+    "brevo": _brevo,
+}

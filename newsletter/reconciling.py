@@ -7,22 +7,25 @@ operator (``newsletter settle``). The evidence is stored with the batch.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlmodel import Session, col
 
-from digests import claims, settlement
+from digests import claims, proofs, settlement
+from digests.claims import Claim
 from digests.models import Batch, BatchStatus, Delivery
 from newsletter import links
+from newsletter.composing import Composed, compose, mailing_of
 from newsletter.database import reading, unit_of_work
-from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found
+from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found, Outcome
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
-from newsletter.sending import Clock, compose, mailing_of
+from newsletter.sending import Clock
 from newsletter.settings import settings
 from subscribers.engagement import Engagement
 
@@ -63,12 +66,14 @@ def reconcile(*, clock: Clock, every: timedelta, worker: str) -> dict[str, int]:
 
 def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
     """Try every proof there is for one batch; returns the word for what came of it."""
-    if (how := _by_events(doubt, now=clock())) is not None:
-        return how
     esp = provider(doubt.provider)
     lives = esp.traits.key_lives
-    if lives is not None and clock() < doubt.first_posted_at + lives * KEY_MARGIN:
-        return _by_same_key(doubt, esp, clock=clock, worker=worker)
+    has_key = lives is not None and clock() < doubt.first_posted_at + lives * KEY_MARGIN
+    seen = _seen(doubt)
+    if seen and (how := _by_events(doubt, esp, seen, now=clock(), has_key=has_key)) is not None:
+        return how
+    if has_key:
+        return _by_same_key(doubt, esp, is_taken=bool(seen), clock=clock, worker=worker)
     if esp.traits.search_lag is not None:
         return _by_search(doubt, esp, clock=clock)
     return _looked(doubt, "waits for an event or an operator", now=clock())
@@ -80,14 +85,14 @@ def settle_by_hand(  # noqa: PLR0913 - whose word, about what
     """An operator's word: the provider took the batch, or it did not. False if it is settled."""
     evidence = {"by": "operator", "who": by, "at": now.isoformat(), "accepted": accepted}
     if accepted:
-        return settlement.prove_accepted(session, digest_id, number, evidence=evidence, now=now)
-    return settlement.prove_absent(session, digest_id, number, evidence=evidence)
+        return proofs.prove_accepted(session, digest_id, number, evidence=evidence, now=now)
+    return proofs.prove_absent(session, digest_id, number, evidence=evidence)
 
 
-def _by_events(doubt: Doubt, *, now: datetime) -> str | None:
-    """Whoever opened, bounced or received a copy got it: then the provider took that copy."""
-    with unit_of_work() as session:
-        seen = session.execute(
+def _seen(doubt: Doubt) -> dict[int, str]:
+    """Whose copies some event names, with one of its words for each."""
+    with reading() as session:
+        found = session.execute(
             select(col(Engagement.subscriber_id), col(Engagement.kind))
             .join(
                 Delivery,
@@ -99,28 +104,45 @@ def _by_events(doubt: Doubt, *, now: datetime) -> str | None:
                 col(Delivery.batch) == doubt.number,
                 col(Delivery.outcome).is_(None),
             )
-        ).all()
-        if not seen:
-            return None
-        known = {person for person, _ in seen}
-        evidence = _evidence("webhook", now, f"{seen[0].kind} for {len(known)} of its copies")
-        whole = provider(doubt.provider).traits.atomic or _open_copies(session, doubt) == len(known)
-        if whole:
-            settlement.prove_accepted(
-                session, doubt.digest_id, doubt.number, evidence=evidence, now=now
+        )
+        return {person: kind for person, kind in found if person is not None}
+
+
+def _by_events(
+    doubt: Doubt, esp: Esp, seen: Mapping[int, str], *, now: datetime, has_key: bool
+) -> str | None:
+    """Whoever opened, bounced or received a copy got it: then the provider took that copy.
+
+    While the key lives the other copies wait for the provider's own answer,
+    which knows also whom it refused.
+    """
+    with unit_of_work() as session:
+        first = next(iter(seen.values()))
+        evidence = _evidence("webhook", now, f"{first} for {len(seen)} of its copies")
+        if esp.traits.atomic or _open_copies(session, doubt) <= seen.keys():
+            proofs.prove_accepted(
+                session,
+                doubt.digest_id,
+                doubt.number,
+                evidence=evidence,
+                now=now,
+                fence=doubt.fence,
             )
             return "webhook"
-        settlement.prove_copies(
-            session, doubt.digest_id, doubt.number, known, reason="an event names it", now=now
-        )
+        if not has_key:
+            proofs.prove_copies(
+                session, doubt.digest_id, doubt.number, seen, reason="an event names it", now=now
+            )
     return None
 
 
-def _by_same_key(doubt: Doubt, esp: Esp, *, clock: Clock, worker: str) -> str:
+def _by_same_key(doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker: str) -> str:
     """Post the same bytes under the same key: the provider answers without a second mail.
 
-    Where somebody has left since, the bytes differ; a provider that has the key
-    then says so, which is proof as well, and one that has not takes the new ones.
+    Where somebody has left since, the first bytes would mail them if the key
+    were unknown. So the bytes without them go, unless an event *is_taken* shows
+    that the key was used; a provider that has it says that it had other bytes,
+    and is then asked with the first ones, which can mail nobody any more.
     """
     now = clock()
     with unit_of_work() as session:
@@ -135,29 +157,35 @@ def _by_same_key(doubt: Doubt, esp: Esp, *, clock: Clock, worker: str) -> str:
         )
         if claim is None:
             return "somebody else is at it"
-        composed = compose(session, claim)
-    if not composed.people:
+        wanted = compose(session, claim)
+        first = compose(session, claim, as_posted=True)
+    nobody_left = wanted.people == first.people
+    asked = first if nobody_left or is_taken else wanted
+    if not asked.people:
         return _looked(doubt, "nobody is left to ask about", now=now)
-    request = esp.encode(mailing_of(claim, composed.copies))
-    wait_for_a_call(esp.name, clock=clock)
-    with unit_of_work() as session:
-        body_hash = hashlib.sha256(request.body).hexdigest()
-        if not claims.intend(session, claim, provider=esp.name, body_hash=body_hash, now=clock()):
-            return "stopped"
-    outcome = esp.send(request)
+    outcome = _ask_again(claim, asked, esp, clock=clock)
+    if isinstance(outcome, Accepted) and outcome.reason is not None and asked is not first:
+        # It had the key with other bytes. Only the first ones bring the answer they got.
+        told = _ask_again(claim, first, esp, clock=clock)
+        if not isinstance(told, Accepted):
+            outcome = told
+        elif told.reason is None:
+            asked, outcome = first, told
+    if outcome is None:
+        return "stopped"
     now = clock()
     with unit_of_work() as session:
         if not isinstance(outcome, Accepted):
             settlement.doubt(session, claim, reason=f"asked again: {outcome.reason}")
             return "not answered"
-        if outcome.reason is None and composed.unwanted:
-            claims.exclude(session, claim, composed.unwanted, now=now)
+        if outcome.reason is None and asked is wanted:
+            claims.exclude(session, claim, wanted.unwanted, now=now)
         settlement.accept(
             session,
             claim,
             message_ids=outcome.message_ids,
-            refused={composed.people[i]: why for i, why in outcome.refused.items()},
-            again=[composed.people[i] for i in outcome.again],
+            refused={asked.people[i]: why for i, why in outcome.refused.items()},
+            again=[asked.people[i] for i in outcome.again],
             reason=outcome.reason,
             evidence=_evidence("same key", now, outcome.reason or "the provider answered it"),
             now=now,
@@ -165,19 +193,33 @@ def _by_same_key(doubt: Doubt, esp: Esp, *, clock: Clock, worker: str) -> str:
     return "same key"
 
 
+def _ask_again(claim: Claim, asked: Composed, esp: Esp, *, clock: Clock) -> Outcome | None:
+    """Post *asked* under the claim's key; None when somebody stopped it."""
+    request = esp.encode(mailing_of(claim, asked.copies))
+    wait_for_a_call(esp.name, clock=clock)
+    body_hash = hashlib.sha256(request.body).hexdigest()
+    with unit_of_work() as session:
+        if not claims.intend(session, claim, provider=esp.name, body_hash=body_hash, now=clock()):
+            return None
+    return esp.send(request)
+
+
 def _by_search(doubt: Doubt, esp: Esp, *, clock: Clock) -> str:
+    # A worker may have posted until its lease ran out; the index may be that much later still.
+    # What counts is when the question was put, not how long the answer took.
+    lag = esp.traits.search_lag or timedelta(0)
+    believed = clock() >= doubt.posted_at + settings().lease_for + lag
     finding = esp.find(doubt.tag, since=doubt.first_posted_at, now=clock())
     now = clock()
-    lag = esp.traits.search_lag or timedelta(0)
-    # A worker may have posted until its lease ran out; the index may be that much later still.
-    believed = now >= doubt.posted_at + settings().lease_for + lag
     match finding:
         case Found(evidence=said, refs=refs):
             return _found(doubt, said, refs, whole=esp.traits.atomic, believed=believed, now=now)
         case Absent(evidence=said) if believed:
             with unit_of_work() as session:
                 evidence = _evidence("provider search", now, f"absent: {said}")
-                settlement.prove_absent(session, doubt.digest_id, doubt.number, evidence=evidence)
+                proofs.prove_absent(
+                    session, doubt.digest_id, doubt.number, evidence=evidence, fence=doubt.fence
+                )
             return "provider search: absent"
         case Absent():
             return _looked(doubt, "absent so far", now=now)
@@ -190,37 +232,34 @@ def _found(  # noqa: PLR0913 - what the search said, and how far it may be belie
 ) -> str:
     known = {copy.subscriber_id for copy in map(links.copy_of_ref, refs) if copy}
     evidence = _evidence("provider search", now, f"found: {said}")
+    where = (doubt.digest_id, doubt.number)
     with unit_of_work() as session:
-        if whole or not refs or _open_copies(session, doubt) <= len(known):
-            settlement.prove_accepted(
-                session, doubt.digest_id, doubt.number, evidence=evidence, now=now
-            )
+        if whole or not refs or _open_copies(session, doubt) <= known:
+            proofs.prove_accepted(session, *where, evidence=evidence, now=now, fence=doubt.fence)
             return "provider search: found"
-        settlement.prove_copies(
-            session, doubt.digest_id, doubt.number, known, reason="the provider has it", now=now
-        )
+        proofs.prove_copies(session, *where, known, reason="the provider has it", now=now)
         if believed:  # the others were not taken, and the index has had its time
-            settlement.prove_absent(session, doubt.digest_id, doubt.number, evidence=evidence)
+            proofs.prove_absent(session, *where, evidence=evidence, fence=doubt.fence)
             return "provider search: found in part"
     return _looked(doubt, "found in part so far", now=now)
 
 
 def _looked(doubt: Doubt, why: str, *, now: datetime) -> str:
     with unit_of_work() as session:
-        settlement.looked(session, doubt.digest_id, doubt.number, now=now)
+        proofs.looked(session, doubt.digest_id, doubt.number, now=now)
     return why
 
 
-def _open_copies(session: Session, doubt: Doubt) -> int:
-    return (
-        session.scalar(
-            select(func.count()).where(
+def _open_copies(session: Session, doubt: Doubt) -> set[int]:
+    """Whose copies share the batch's fate."""
+    return set(
+        session.scalars(
+            select(col(Delivery.subscriber_id)).where(
                 col(Delivery.digest_id) == doubt.digest_id,
                 col(Delivery.batch) == doubt.number,
                 col(Delivery.outcome).is_(None),
             )
         )
-        or 0
     )
 
 

@@ -9,41 +9,41 @@ import hashlib
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import DateTime, select, type_coerce
-from sqlmodel import Session, col
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlmodel import Session
 
 from digests import claims, lifecycle, settlement
 from digests.claims import Claim
-from digests.models import Delivery, Digest, DigestStatus, Rendition
-from newsletter import circuit, links
-from newsletter.database import reading, unit_of_work
+from digests.models import Digest, DigestStatus
+from newsletter import circuit
+from newsletter.composing import compose, mailing_of
+from newsletter.database import unit_of_work
 from newsletter.esp import (
     Accepted,
-    Content,
-    Copy,
     Esp,
-    Mailing,
     NotTaken,
     Outcome,
+    Request,
     Unknown,
     Unsendable,
 )
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
 from newsletter.settings import settings
-from subscribers.audience import not_wanted
-from subscribers.models import Subscriber
 
 log = structlog.get_logger()
 
+#: Seconds between two attempts to write an answer down.
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
 #: Seconds: the first wait after "not now", doubled with each attempt up to the last.
 BACKOFF: Final = (2.0, 300.0)
 
@@ -104,21 +104,19 @@ def send_batches(
 
 def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
     """Claim one batch, post it once and record the answer; None when there was nothing to claim."""
+    lease_until = clock() + settings().lease_for
     with unit_of_work() as session:
         esp_name = circuit.choose(session, settings().esp_names, now=clock())
         if esp_name is None:
             return None
         now = clock()
-        claim = claims.claim(
-            session, digest_id, worker=worker, lease_until=now + settings().lease_for, now=now
-        )
+        claim = claims.claim(session, digest_id, worker=worker, lease_until=lease_until, now=now)
         if claim is None:
             return None
         esp = provider(esp_name)
         composed = compose(session, claim)
         claims.exclude(session, claim, composed.unwanted, now=now)
-        people = composed.people
-        if not people:
+        if not composed.people:
             settlement.nothing_to_send(session, claim, now=now)
             return NotTaken("everybody in the batch was excluded")
     try:
@@ -126,18 +124,33 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
     except Unsendable as error:
         return _give_up(claim, str(error), now=clock())
     wait_for_a_call(esp.name, clock=clock)
+    if (stopped := _intend(claim, request, esp, lease_until=lease_until, clock=clock)) is not None:
+        return stopped
+    outcome = esp.send(request)
+    record_surely(claim, composed.people, outcome, esp=esp, clock=clock)
+    return outcome
+
+
+def _intend(
+    claim: Claim, request: Request, esp: Esp, *, lease_until: datetime, clock: Clock
+) -> NotTaken | None:
+    """Commit to posting *request*; an answer means that it must not be posted after all."""
+    body_hash = hashlib.sha256(request.body).hexdigest()
     with unit_of_work() as session:
         now = clock()
-        body_hash = hashlib.sha256(request.body).hexdigest()
         if not claims.intend(session, claim, provider=esp.name, body_hash=body_hash, now=now):
-            stopped = NotTaken("stopped before posting")
-            settlement.put_back(
-                session, claim, reason=stopped.reason, not_before=None, refused={}, now=now
-            )
-            return stopped
-    outcome = esp.send(request)
-    record(claim, people, outcome, esp=esp, now=clock())
-    return outcome
+            return _withdraw(session, claim, "stopped before posting", now=now)
+    if (now := clock()) < lease_until:
+        return None
+    # The commit took long, or this machine stood still: somebody may have taken over.
+    with unit_of_work() as session:
+        return _withdraw(session, claim, "its lease ran out before posting", now=now)
+
+
+def _withdraw(session: Session, claim: Claim, why: str, *, now: datetime) -> NotTaken:
+    """Nothing has been posted: plan it again, unless somebody has decided about it meanwhile."""
+    settlement.put_back(session, claim, reason=why, not_before=None, refused={}, now=now)
+    return NotTaken(why)
 
 
 def _give_up(claim: Claim, why: str, *, now: datetime) -> NotTaken:
@@ -151,65 +164,25 @@ def _give_up(claim: Claim, why: str, *, now: datetime) -> NotTaken:
     return NotTaken(why, final=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """The copies of a batch; whose they are, in the same order; who must not get theirs, by reason."""
+def record_surely(
+    claim: Claim, people: Sequence[int], outcome: Outcome, *, esp: Esp, clock: Clock
+) -> None:
+    """Record an answer that only this process knows, however often the store goes away meanwhile.
 
-    copies: list[Copy]
-    people: list[int]
-    unwanted: dict[str, list[int]]
-
-
-def compose(session: Session, claim: Claim) -> Composed:
-    """The copies of a claimed batch; asks once more who may be mailed.
-
-    The same claim gives the same copies, as long as nobody in it has changed.
+    Gives up after the time of one more lease: then proof must be found, as after a death.
     """
-    # On the bare connection and with the plain column type: an ORM row costs more than its copy.
-    rows = (
-        session.connection()
-        .execute(
-            select(
-                col(Delivery.subscriber_id),
-                col(Subscriber.address),
-                type_coerce(col(Subscriber.joined_at), DateTime()),
-                not_wanted(),
-            )
-            .outerjoin(Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
-            .where(
-                col(Delivery.digest_id) == claim.digest_id,
-                col(Delivery.batch) == claim.number,
-                col(Delivery.outcome).is_(None),
-            )
-            .order_by(col(Delivery.subscriber_id))
-        )
-        .all()
-    )
-    people: list[int] = []
-    copies: list[Copy] = []
-    unwanted: dict[str, list[int]] = {}
-    all_for, cut = links.signer().all_for, links.cut_all
-    for subscriber_id, address, joined_at, reason in rows:
-        if reason is not None or address is None:
-            unwanted.setdefault(reason or "erased", []).append(subscriber_id)
-            continue
-        ref, tokens = cut(all_for(claim.digest_id, subscriber_id))
-        people.append(subscriber_id)
-        copies.append(Copy(ref, address, (*tokens, _day(joined_at.date()))))
-    return Composed(copies, people, unwanted)
-
-
-def mailing_of(claim: Claim, copies: Sequence[Copy]) -> Mailing:
-    """What goes to the provider for *claim*; read its frozen content outside of any transaction."""
-    return Mailing(
-        batch=links.batch_tag(claim.digest_id, claim.number),
-        key=claim.key,
-        sender_name=settings().sender_name,
-        sender_address=settings().sender_address,
-        reply_to=settings().reply_to or None,
-        content=content_of(claim.rendition_id),
-        copies=copies,
-    )
+    give_up = clock() + settings().lease_for
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            record(claim, people, outcome, esp=esp, now=clock())
+        except (OperationalError, InterfaceError):
+            if clock() >= give_up:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            return
 
 
 def record(
@@ -266,22 +239,3 @@ def backoff(attempts: int) -> float:
     """Seconds until the next attempt: doubled each time, and jittered so that workers spread out."""
     first, longest = BACKOFF
     return min(longest, first * float(2 ** (attempts - 1))) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
-
-
-@lru_cache(maxsize=64)
-def content_of(rendition_id: int) -> Content:
-    """A frozen rendition, read once by each worker: what was approved cannot change."""
-    with reading() as session:
-        frozen = session.get_one(Rendition, rendition_id)
-        return Content(
-            subject=frozen.subject,
-            html=frozen.html,
-            text=frozen.text,
-            fields=tuple(frozen.fields),
-            headers=tuple((name, value) for name, value in frozen.headers),
-        )
-
-
-@lru_cache(maxsize=4096)
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
-from digests import claims, lifecycle, settlement
+from digests import claims, lifecycle, proofs, settlement
 from digests.models import Batch, BatchStatus, Delivery, Digest, Halt
 from digests.receipt import receipt
+from newsletter.composing import compose
 from newsletter.database import reading, unit_of_work
-from newsletter.sending import compose
 from subscribers.models import Subscriber, Suppression
 from subscribers.subscription import leave
 from tests.editions import a_sending_digest, readers
@@ -274,10 +274,8 @@ def test_an_uncertain_batch_settles_once_and_keeps_the_evidence(
     settlement.doubt(session, claim, reason="no answer")
     proof = {"by": "provider search", "said": "found"}
 
-    first = settlement.prove_accepted(
-        session, claim.digest_id, claim.number, evidence=proof, now=now
-    )
-    second = settlement.prove_absent(session, claim.digest_id, claim.number, evidence=proof)
+    first = proofs.prove_accepted(session, claim.digest_id, claim.number, evidence=proof, now=now)
+    second = proofs.prove_absent(session, claim.digest_id, claim.number, evidence=proof)
 
     assert (first, second) == (True, False)
     books = receipt(session, digest)
@@ -295,10 +293,8 @@ def test_what_was_never_taken_is_planned_again_without_the_copies_that_were(
     settlement.doubt(session, claim, reason="no answer")
 
     known = [people[0].id or 0]
-    settlement.prove_copies(
-        session, claim.digest_id, claim.number, known, reason="delivered", now=now
-    )
-    settlement.prove_absent(session, claim.digest_id, claim.number, evidence={"by": "operator"})
+    proofs.prove_copies(session, claim.digest_id, claim.number, known, reason="delivered", now=now)
+    proofs.prove_absent(session, claim.digest_id, claim.number, evidence={"by": "operator"})
 
     books = receipt(session, digest)
     assert (books.accepted, books.planned) == (1, 3)

@@ -37,7 +37,7 @@ def filled(html: str, fields: Sequence[str], copy: CopyRef, *, joined_on: str) -
     The values stand in the order in which the sender fills them in: the links in
     the order of their purposes, then the day on which the reader joined.
     """
-    _, tokens = links.cut_all(links.signer().all_for(copy.digest_id, copy.subscriber_id))
+    [(_, *tokens)] = links.signer().seal(copy.digest_id, [copy.subscriber_id])
     # An edition that was frozen before a later value was thought of has fewer fields.
     values: Mapping[str, str] = dict(zip(fields, (*tokens, joined_on), strict=False))
     return _GAP.sub(lambda gap: values.get(gap[1], gap[0]), _PIXEL.sub("", html))

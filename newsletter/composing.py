@@ -1,0 +1,104 @@
+"""A claimed batch -> the copies in it: who still may be mailed, and what is filled in for each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+
+from sqlalchemy import ColumnElement, DateTime, or_, select, type_coerce
+from sqlmodel import Session, col
+
+from digests.claims import Claim
+from digests.models import Delivery, Outcome, Rendition
+from newsletter import links
+from newsletter.database import reading
+from newsletter.esp import Content, Copy, Mailing
+from newsletter.settings import settings
+from subscribers.audience import not_wanted
+from subscribers.models import Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The copies of a batch; whose they are, in the same order; who must not get theirs, by reason."""
+
+    copies: list[Copy]
+    people: list[int]
+    unwanted: dict[str, list[int]]
+
+
+def compose(session: Session, claim: Claim, *, as_posted: bool = False) -> Composed:
+    """The copies of a claimed batch; asks once more who may be mailed.
+
+    The same claim gives the same copies, as long as nobody in it has changed.
+    *as_posted* gives those of its first attempt, whoever has left since: only
+    for a key that is to be asked about, and never for mail that could be new.
+    """
+    own_fate: ColumnElement[bool] = col(Delivery.outcome).is_(None)
+    if as_posted:  # a copy that an event has proven was posted too
+        own_fate = or_(own_fate, col(Delivery.outcome) == Outcome.accepted)
+    # On the bare connection and with the plain column type: an ORM row costs more than its copy.
+    rows = (
+        session.connection()
+        .execute(
+            select(
+                col(Delivery.subscriber_id),
+                col(Subscriber.address),
+                type_coerce(col(Subscriber.joined_at), DateTime()),
+                not_wanted(),
+            )
+            .outerjoin(Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
+            .where(
+                col(Delivery.digest_id) == claim.digest_id,
+                col(Delivery.batch) == claim.number,
+                own_fate,
+            )
+            .order_by(col(Delivery.subscriber_id))
+        )
+        .all()
+    )
+    people: list[int] = []
+    copies: list[Copy] = []
+    unwanted: dict[str, list[int]] = {}
+    sealed = links.signer().seal(claim.digest_id, (row[0] for row in rows))
+    for (subscriber_id, address, joined_at, reason), (ref, *tokens) in zip(
+        rows, sealed, strict=True
+    ):
+        if address is None or (reason is not None and not as_posted):
+            unwanted.setdefault(reason or "erased", []).append(subscriber_id)
+            continue
+        people.append(subscriber_id)
+        copies.append(Copy(ref, address, (*tokens, _day(joined_at.date()))))
+    return Composed(copies, people, unwanted)
+
+
+def mailing_of(claim: Claim, copies: Sequence[Copy]) -> Mailing:
+    """What goes to the provider for *claim*; read its frozen content outside of any transaction."""
+    return Mailing(
+        batch=links.batch_tag(claim.digest_id, claim.number),
+        key=claim.key,
+        sender_name=settings().sender_name,
+        sender_address=settings().sender_address,
+        reply_to=settings().reply_to or None,
+        content=content_of(claim.rendition_id),
+        copies=copies,
+    )
+
+
+@lru_cache(maxsize=64)
+def content_of(rendition_id: int) -> Content:
+    """A frozen rendition, read once by each worker: what was approved cannot change."""
+    with reading() as session:
+        frozen = session.get_one(Rendition, rendition_id)
+        return Content(
+            subject=frozen.subject,
+            html=frozen.html,
+            text=frozen.text,
+            fields=tuple(frozen.fields),
+            headers=tuple((name, value) for name, value in frozen.headers),
+        )
+
+
+@lru_cache(maxsize=4096)
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
