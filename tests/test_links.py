@@ -24,7 +24,7 @@ def test_a_link_names_its_copy_and_nothing_else(digest_id: int, subscriber_id: i
     assert links.copy_of_ref(links.ref(tags)) == CopyRef(digest_id, subscriber_id)
 
 
-@pytest.mark.parametrize(("made_for", "used_for"), combinations(Purpose, 2))
+@pytest.mark.parametrize(("made_for", "used_for"), list(combinations(Purpose, 2)))
 def test_a_link_for_one_purpose_is_none_for_another(made_for: Purpose, used_for: Purpose) -> None:
     link = links.token(links.signer().all_for(7, 42), made_for)
 
