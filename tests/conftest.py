@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from sqlmodel import Session
 
+# A slow moment of the machine is not a failure: nothing here is timed.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
 #: Changes settings for one test: ``configure(esp="resend")`` sets NEWSLETTER_ESP.
 Configure = Callable[..., None]
 
