@@ -19,7 +19,8 @@ for _name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
 _HOME: Final = tempfile.mkdtemp(prefix="newsletter-tests-")
 os.environ["NEWSLETTER_HOME"] = _HOME
 
-import pytest  # noqa: E402 - the environment comes first
+import hypothesis  # noqa: E402 - the environment comes first
+import pytest  # noqa: E402
 
 from newsletter.settings import settings  # noqa: E402
 from tests.databases import Databases, migrate_anew  # noqa: E402
