@@ -40,7 +40,6 @@ def import_everything() -> None:
     import newsletter.sandbox.server  # noqa: PLC0415
     import newsletter.tasks.ticks  # noqa: PLC0415
     import newsletter.web.app  # noqa: F401, PLC0415
-    import tests.chaos.steps  # noqa: PLC0415
 
     gc.collect()
     gc.freeze()  # the collector must not touch, and so copy, what all forks share

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import httpx
 
-from digests import claims, lifecycle, settlement
+from digests import claims, lifecycle, proofs, settlement
 from newsletter import dispatch, reconciling, sending
 from newsletter.esp.registry import adapters
 
@@ -118,7 +118,7 @@ def install(orders: Orders) -> None:
     for answer in ("accept", "put_back", "doubt"):
         _wrap(settlement, answer, after=lambda: at("recording", again="settling"))
     for proof in ("prove_accepted", "prove_absent", "prove_copies"):
-        _wrap(settlement, proof, after=lambda: at("settling", again="settling"))
+        _wrap(proofs, proof, after=lambda: at("settling", again="settling"))
     _wrap(sending, "record", after=lambda: at("recorded"))
     _wrap(dispatch, "start", after=lambda: at("planning"))
     _wrap(dispatch, "sweep", after=lambda: at("sweeping"))
