@@ -161,9 +161,13 @@ def session(database: str) -> Iterator["Session"]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium, headless. Skips without one, except where a browser is promised: there it fails."""
+    """Chromium, headless. Skips without one, except where a browser is promised: there it fails.
+
+    For one module and not for the whole run: while it is there, its driver's
+    event loop runs in this thread, and a test with a loop of its own cannot.
+    """
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     program = next((found for found in map(shutil.which, names) if found), None)
     if program is None:
