@@ -10,8 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, and_, exists, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import (
+    CursorResult,
+    Integer,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col
 
@@ -47,6 +57,83 @@ class Claim:
     body_hash: str | None
 
 
+# The statements of every batch are built once: building them costs more than running them.
+BATCH: Final = cast("Table", Batch.__table__)  # type: ignore[attr-defined]  # SQLModel hides it
+#: An alias: the subquery must read the table by itself, and not mean the row being updated.
+_WAITING: Final = BATCH.alias("waiting")
+_ITS_DIGEST: Final = bindparam("its_digest", type_=Integer)
+
+#: SQL: the edition is sending and the kill switch is off.
+_MAY_SEND: Final = and_(
+    exists().where(col(Digest.id) == _ITS_DIGEST, col(Digest.status) == DigestStatus.sending),
+    ~exists().where(col(Halt.id) == 1),
+)
+
+_CLAIMED: Final = (
+    BATCH.c.number,
+    BATCH.c.fence,
+    BATCH.c.rendition_id,
+    BATCH.c.key,
+    BATCH.c.size,
+    BATCH.c.attempts,
+    BATCH.c.provider,
+    BATCH.c.first_posted_at,
+    BATCH.c.body_hash,
+)
+
+_NEXT_ONE: Final = (
+    select(_WAITING.c.number)
+    .where(
+        _WAITING.c.digest_id == _ITS_DIGEST,
+        _WAITING.c.status == BatchStatus.planned,
+        or_(_WAITING.c.not_before.is_(None), _WAITING.c.not_before <= bindparam("at")),
+        _WAITING.c.wave
+        <= select(col(Digest.wave)).where(col(Digest.id) == _ITS_DIGEST).scalar_subquery(),
+        _MAY_SEND,
+    )
+    .order_by(_WAITING.c.number)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=_WAITING)
+    .scalar_subquery()
+)
+
+_CLAIM: Final = (
+    update(BATCH)
+    .where(
+        BATCH.c.digest_id == _ITS_DIGEST,
+        BATCH.c.number == _NEXT_ONE,
+        BATCH.c.status == BatchStatus.planned,
+    )
+    .values(
+        status=BatchStatus.claimed,
+        fence=BATCH.c.fence + 1,
+        attempts=BATCH.c.attempts + 1,
+        claimed_by=bindparam("who"),
+        lease_until=bindparam("until"),
+        posted_at=None,
+    )
+    .returning(*_CLAIMED)
+)
+
+_INTEND: Final = (
+    update(BATCH)
+    .where(
+        BATCH.c.digest_id == _ITS_DIGEST,
+        BATCH.c.number == bindparam("its_number"),
+        BATCH.c.fence == bindparam("its_fence"),
+        BATCH.c.status.in_([BatchStatus.claimed, BatchStatus.uncertain]),
+        BATCH.c.lease_until > bindparam("at"),
+        _MAY_SEND,
+    )
+    .values(
+        posted_at=bindparam("at"),
+        first_posted_at=func.coalesce(BATCH.c.first_posted_at, bindparam("at")),
+        provider=bindparam("whose"),
+        body_hash=bindparam("bytes_hash"),
+    )
+)
+
+
 def claim(
     session: Session, digest_id: int, *, worker: str, lease_until: datetime, now: datetime
 ) -> Claim | None:
@@ -55,41 +142,11 @@ def claim(
     Nothing is claimed of an edition that is not sending, of a later wave, before
     its hour, or while the kill switch is on: the same statement asks.
     """
-    # An alias: the subquery must read the table by itself, and not mean the row being updated.
-    waiting = aliased(Batch)
-    open_one = (
-        select(col(waiting.number))
-        .where(
-            col(waiting.digest_id) == digest_id,
-            col(waiting.status) == BatchStatus.planned,
-            or_(col(waiting.not_before).is_(None), col(waiting.not_before) <= now),
-            col(waiting.wave) <= _wave_of(digest_id),
-            may_send(digest_id),
-        )
-        .order_by(col(waiting.number))
-        .limit(1)
-        .with_for_update(skip_locked=True, of=waiting)
-        .scalar_subquery()
+    taken = session.connection().execute(
+        _CLAIM, {"its_digest": digest_id, "who": worker[:80], "until": lease_until, "at": now}
     )
-    taken = session.execute(
-        update(Batch)
-        .where(
-            col(Batch.digest_id) == digest_id,
-            col(Batch.number) == open_one,
-            col(Batch.status) == BatchStatus.planned,
-        )
-        .values(
-            status=BatchStatus.claimed,
-            fence=col(Batch.fence) + 1,
-            attempts=col(Batch.attempts) + 1,
-            claimed_by=worker[:80],
-            lease_until=lease_until,
-            posted_at=None,
-        )
-        .returning(*_CLAIMED)
-        .execution_options(synchronize_session=False)
-    ).first()
-    return Claim(digest_id, *taken) if taken else None
+    row = taken.first()
+    return Claim(digest_id, *row) if row else None
 
 
 def claim_again(  # noqa: PLR0913 - the state it was decided on, and who asks
@@ -129,19 +186,6 @@ def claim_again(  # noqa: PLR0913 - the state it was decided on, and who asks
     return Claim(digest_id, *taken) if taken else None
 
 
-_CLAIMED: Final = (
-    col(Batch.number),
-    col(Batch.fence),
-    col(Batch.rendition_id),
-    col(Batch.key),
-    col(Batch.size),
-    col(Batch.attempts),
-    col(Batch.provider),
-    col(Batch.first_posted_at),
-    col(Batch.body_hash),
-)
-
-
 def exclude(
     session: Session, claim_: Claim, unwanted: dict[str, list[int]], *, now: datetime
 ) -> None:
@@ -168,34 +212,18 @@ def intend(
     It is False when the lease ran out, another worker took over, or somebody
     stopped the edition or everything since the claim.
     """
-    return changed(
-        session,
-        update(Batch)
-        .where(
-            held(claim_),
-            col(Batch.status).in_([BatchStatus.claimed, BatchStatus.uncertain]),
-            col(Batch.lease_until) > now,
-            may_send(claim_.digest_id),
-        )
-        .values(
-            posted_at=now,
-            first_posted_at=claim_.first_posted_at or now,
-            provider=provider,
-            body_hash=body_hash,
-        ),
+    done = session.connection().execute(
+        _INTEND,
+        {
+            "its_digest": claim_.digest_id,
+            "its_number": claim_.number,
+            "its_fence": claim_.fence,
+            "at": now,
+            "whose": provider,
+            "bytes_hash": body_hash,
+        },
     )
-
-
-def may_send(digest_id: int) -> ColumnElement[bool]:
-    """SQL: the edition is sending and the kill switch is off."""
-    return and_(
-        exists().where(col(Digest.id) == digest_id, col(Digest.status) == DigestStatus.sending),
-        ~exists().where(col(Halt.id) == 1),
-    )
-
-
-def _wave_of(digest_id: int) -> Any:  # noqa: ANN401 - a scalar subquery
-    return select(col(Digest.wave)).where(col(Digest.id) == digest_id).scalar_subquery()
+    return done.rowcount == 1
 
 
 def held(claim_: Claim) -> ColumnElement[bool]:

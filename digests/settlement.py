@@ -6,14 +6,33 @@ the provider says); nobody knows (uncertain, until proof or a person settles it)
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import uuid4
 
-from sqlalchemy import CursorResult, func, insert, select, update
+from sqlalchemy import CursorResult, bindparam, func, insert, select, update
 from sqlmodel import Session, col
 
-from digests.claims import Claim, changed, held
+from digests.claims import BATCH, Claim, changed, held
 from digests.models import Batch, BatchStatus, Delivery, Digest, Outcome
+
+# Built once, like the statements of a claim: it runs for every batch.
+_ACCEPT: Final = (
+    update(BATCH)
+    .where(
+        BATCH.c.digest_id == bindparam("its_digest"),
+        BATCH.c.number == bindparam("its_number"),
+        BATCH.c.fence == bindparam("its_fence"),
+        BATCH.c.status.in_([BatchStatus.claimed, BatchStatus.uncertain, BatchStatus.planned]),
+    )
+    .values(
+        status=BatchStatus.accepted,
+        message_ids=bindparam("ids"),
+        reason=bindparam("why"),
+        settled_at=bindparam("at"),
+        lease_until=None,
+        evidence=func.coalesce(bindparam("proof", type_=BATCH.c.evidence.type), BATCH.c.evidence),
+    )
+)
 
 
 def accept(  # noqa: PLR0913 - the parts of one answer
@@ -33,24 +52,19 @@ def accept(  # noqa: PLR0913 - the parts of one answer
     has taken over, for it is proof, even where the batch has been planned again
     meanwhile. False: somebody has taken over, and nothing was changed.
     """
-    if not changed(
-        session,
-        update(Batch)
-        .where(
-            held(claim),
-            col(Batch.status).in_(
-                [BatchStatus.claimed, BatchStatus.uncertain, BatchStatus.planned]
-            ),
-        )
-        .values(
-            status=BatchStatus.accepted,
-            message_ids=list(message_ids) or None,
-            reason=reason,
-            settled_at=now,
-            lease_until=None,
-            **({"evidence": [evidence]} if evidence else {}),
-        ),
-    ):
+    done = session.connection().execute(
+        _ACCEPT,
+        {
+            "its_digest": claim.digest_id,
+            "its_number": claim.number,
+            "its_fence": claim.fence,
+            "ids": list(message_ids) or None,
+            "why": reason,
+            "at": now,
+            "proof": [evidence] if evidence else None,
+        },
+    )
+    if done.rowcount != 1:
         return False
     refuse(session, claim.digest_id, refused, now=now)
     if again:

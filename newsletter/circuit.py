@@ -6,8 +6,9 @@ tried with one call. The state is a row, so all workers see the same circuit.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -27,17 +28,25 @@ class Circuit(SQLModel, table=True):
 
 def choose(session: Session, names: Sequence[str], *, now: datetime) -> str | None:
     """The first of *names* that may be called now; None when all of them rest."""
-    resting = set(session.exec(select(Circuit.provider).where(col(Circuit.open_until) > now)))
+    resting = {
+        name
+        for name, until in session.connection().execute(_KNOWN)
+        if until is not None and until > now
+    }
     return next((name for name in names if name not in resting), None)
 
 
 def closed(session: Session, name: str) -> None:
     """A call went well: the run of failures is over. Writes nothing when there was none."""
-    session.execute(
-        update(Circuit)
-        .where(col(Circuit.provider) == name, col(Circuit.failures) > 0)
-        .values(failures=0, open_until=None, reason=None)
-    )
+    session.connection().execute(_CLOSE, {"whose": name})
+
+
+_KNOWN: Final = select(col(Circuit.provider), col(Circuit.open_until))
+_CLOSE: Final = (
+    update(Circuit)
+    .where(col(Circuit.provider) == bindparam("whose"), col(Circuit.failures) > 0)
+    .values(failures=0, open_until=None, reason=None)
+)
 
 
 def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: datetime) -> bool:
