@@ -12,6 +12,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
+from pydantic_core import from_json
+
 from digests.exchange import LARGEST_COMPARISON, FactsRefused, read_json
 from digests.facts import ComparisonFacts
 from digests.page_lines import PageRefused
@@ -147,6 +149,9 @@ def _json_lines(head: bytes, rest: BinaryIO, source: str) -> Iterator[Document]:
     if head.lstrip()[:1] == b"[":
         yield Refused(source, 1, "expected one JSON object on each line, found a list")
         return
+    if len(head) <= LARGEST_COMPARISON and _is_one_object(head):
+        yield _object(head, source)
+        return
     for number, raw in enumerate(_raw_lines(head, rest), start=1):
         line = raw.strip()
         if not line:
@@ -155,6 +160,24 @@ def _json_lines(head: bytes, rest: BinaryIO, source: str) -> Iterator[Document]:
             yield Found(source, number, read_json(line))
         except FactsRefused as refusal:
             yield Refused(source, number, str(refusal))
+
+
+def _is_one_object(whole: bytes) -> bool:
+    """Whether *whole* is a single object that somebody has set over several lines."""
+    first, _, more = whole.lstrip().partition(b"\n")
+    if not more.strip() or first.rstrip().endswith(b"}"):
+        return False
+    try:
+        return isinstance(from_json(whole), dict)
+    except ValueError:
+        return False
+
+
+def _object(raw: bytes, source: str) -> Document:
+    try:
+        return Found(source, None, read_json(raw))
+    except FactsRefused as refusal:
+        return Refused(source, None, str(refusal))
 
 
 def _raw_lines(head: bytes, rest: BinaryIO) -> Iterator[bytes]:
