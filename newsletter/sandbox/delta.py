@@ -1,9 +1,12 @@
 """Store a hundred nearly equal bodies as one body and what differs."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import compress
+from operator import ne
 
 #: A body as kept beside its call's first body: the same (None), what differs, or whole.
-Delta = None | list[list[int | str]] | str
+Delta = list[tuple[int, str]] | str | None
 
 
 def shrink(base: str, own: str) -> Delta:
@@ -14,28 +17,25 @@ def shrink(base: str, own: str) -> Delta:
     """
     if own == base:
         return None
-    ours, theirs = own.split('"'), base.split('"')
+    ours, theirs = own.split('"'), _parts(base)
     if len(ours) != len(theirs):
         return own
-    changed: list[list[int | str]] = [
-        [index, part]
-        for index, (part, known) in enumerate(zip(ours, theirs, strict=True))
-        if part != known
-    ]
-    return changed if sum(len(str(part)) for _, part in changed) < len(own) // 2 else own
+    changed = list(compress(enumerate(ours), map(ne, ours, theirs)))
+    return changed if sum(len(part) for _, part in changed) < len(own) // 2 else own
 
 
-def restore(base: str, delta: Delta) -> str:
-    """The body that ``shrink`` was given."""
+def restore(base: str, delta: Sequence[Sequence[int | str]] | str | None) -> str:
+    """The body that ``shrink`` was given; *delta* may have been through JSON."""
     if delta is None:
         return base
     if isinstance(delta, str):
         return delta
-    parts: list[str] = base.split('"')
-    for index, part in _pairs(delta):
-        parts[index] = part
+    parts = base.split('"')
+    for index, part in delta:
+        parts[int(index)] = str(part)
     return '"'.join(parts)
 
 
-def _pairs(delta: Sequence[Sequence[int | str]]) -> list[tuple[int, str]]:
-    return [(int(index), str(part)) for index, part in delta]
+@lru_cache(maxsize=4)
+def _parts(base: str) -> tuple[str, ...]:
+    return tuple(base.split('"'))

@@ -62,6 +62,11 @@ def mailbox(name: str | None, address: str) -> str:
 
 def bare(value: str) -> str:
     """The address in a header value that may carry a name."""
+    if "<" not in value:
+        return value.strip()
+    before, _, after = value.rpartition("<")
+    if after.endswith(">") and '"' not in before:
+        return after[:-1].strip()
     return email.utils.parseaddr(value)[1] or value.strip()
 
 

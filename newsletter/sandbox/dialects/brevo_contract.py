@@ -7,13 +7,13 @@ from typing import Final
 from newsletter.sandbox.dialects import Answer, Incoming, Refused, Wire, answer_json
 from newsletter.sandbox.dialects.contract import (
     Drift,
-    Each,
-    Texts,
-    Unmodelled,
     breaks_a_line,
+    each,
     fields,
     hold,
     parsed,
+    texts,
+    unmodelled,
 )
 from newsletter.sandbox.letters import is_address
 
@@ -21,37 +21,37 @@ _VERSIONS: Final = 1000
 _PERSON: Final = fields({"email": str, "name": str}, required=["email"])
 _VERSION: Final = fields(
     {
-        "to": Each(_PERSON),
-        "cc": Unmodelled(),
-        "bcc": Unmodelled(),
-        "params": Unmodelled(),
+        "to": each(_PERSON),
+        "cc": unmodelled,
+        "bcc": unmodelled,
+        "params": unmodelled,
         "subject": str,
         "htmlContent": str,
         "textContent": str,
         "replyTo": _PERSON,
         # Absent from the vendor's schema, but taken in practice.
-        "headers": Texts(),
+        "headers": texts,
     },
     required=["to"],
 )
 _MAIL: Final = fields(
     {
         "sender": _PERSON,
-        "to": Each(_PERSON),
-        "cc": Unmodelled(),
-        "bcc": Unmodelled(),
+        "to": each(_PERSON),
+        "cc": unmodelled,
+        "bcc": unmodelled,
         "subject": str,
         "htmlContent": str,
         "textContent": str,
-        "templateId": Unmodelled(),
-        "params": Unmodelled(),
+        "templateId": unmodelled,
+        "params": unmodelled,
         "replyTo": _PERSON,
-        "headers": Texts(),
-        "tags": Each(str),
-        "attachment": Unmodelled(),
-        "scheduledAt": Unmodelled(),
+        "headers": texts,
+        "tags": each(str),
+        "attachment": unmodelled,
+        "scheduledAt": unmodelled,
         "batchId": str,
-        "messageVersions": Each(_VERSION),
+        "messageVersions": each(_VERSION),
     },
     required=["sender"],
 )

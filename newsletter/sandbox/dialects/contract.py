@@ -4,11 +4,15 @@ Providers mostly ignore what they do not know, which lets a misspelt field
 pass for years. Here it is an error that says where.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
+
+#: Raises Drift when a value is not as it should be.
+Check = Callable[[Any], None]
+#: A check, or one of the types that JSON knows.
+Shape = type[str] | type[int] | type[bool] | Check
 
 
 class Drift(Exception):
@@ -18,48 +22,10 @@ class Drift(Exception):
         super().__init__(f"{where}: {why}" if where else why)
         self.where, self.why, self.missing = where, why, missing
 
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """An object with these keys and no others."""
-
-    known: Mapping[str, "Shape"]
-    required: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Each:
-    """A list of *of*."""
-
-    of: "Shape"
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """An object of any keys whose values are strings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """One of two shapes."""
-
-    one: "Shape"
-    other: "Shape"
-
-
-@dataclass(frozen=True, slots=True)
-class Unmodelled:
-    """A documented field that this sandbox does not act upon, so it would be wrong to take it."""
-
-
-Shape = type[str] | type[int] | type[bool] | Fields | Each | Texts | Either | Unmodelled
-
-_NAMES: Final = {str: "a string", int: "an integer", bool: "true or false"}
-
-
-def fields(known: Mapping[str, Shape], *, required: Iterable[str] = ()) -> Fields:
-    """An object's contract."""
-    return Fields(known, frozenset(required))
+    def inside(self, name: str) -> "Drift":
+        """The same, seen from around the field or item called *name*."""
+        where = f"{name}.{self.where}" if self.where else name
+        return Drift(where, self.why, missing=self.missing)
 
 
 def parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything until it is held against a shape
@@ -70,43 +36,78 @@ def parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything until it 
         raise Drift("", "The body is not valid JSON.") from None
 
 
-def hold(value: object, shape: Shape, where: str = "") -> None:  # noqa: C901, PLR0912 - one branch for each shape
-    """Raise Drift at the first place where *value* is not of *shape*."""
-    match shape:
-        case Fields(known, required):
-            if not isinstance(value, dict):
-                raise Drift(where, "must be an object")
-            for name, part in value.items():
-                if (inner := known.get(name)) is None:
-                    raise Drift(_at(where, name), "is not a field of this call")
-                if inner is str:  # the common case, without another call
-                    if not isinstance(part, str):
-                        raise Drift(_at(where, name), "must be a string")
-                else:
-                    hold(part, inner, _at(where, name))
-            if not required <= value.keys():
-                raise Drift(_at(where, min(required - value.keys())), "is required", missing=True)
-        case Each(of):
-            if not isinstance(value, list):
-                raise Drift(where, "must be a list")
-            for index, part in enumerate(value):
-                hold(part, of, _at(where, str(index)))
-        case Texts():
-            if not isinstance(value, dict):
-                raise Drift(where, "must be an object")
-            for name, part in value.items():
-                if not isinstance(part, str):
-                    raise Drift(_at(where, name), "must be a string")
-        case Either(one, other):
+def hold(value: object, shape: Shape, where: str = "") -> None:
+    """Raise Drift at the first place where *value* is not of *shape*; *where* is its own place."""
+    try:
+        _check(shape)(value)
+    except Drift as drift:
+        raise (drift.inside(where) if where else drift) from None
+
+
+def fields(known: Mapping[str, Shape], *, required: Iterable[str] = ()) -> Check:
+    """An object with these keys and no others."""
+    checks = {name: _check(shape) for name, shape in known.items()}
+    wanted = frozenset(required)
+
+    def check(value: Any) -> None:  # noqa: ANN401 - JSON
+        if not isinstance(value, dict):
+            raise Drift("", "must be an object")
+        for name, part in value.items():
+            inner = checks.get(name)
+            if inner is None:
+                raise Drift(name, "is not a field of this call")
             try:
-                hold(value, one, where)
-            except Drift:
-                hold(value, other, where)
-        case Unmodelled():
-            raise Drift(where, "is in the contract, but the sandbox does not model it")
-        case _:
-            if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
-                raise Drift(where, f"must be {_NAMES[shape]}")
+                inner(part)
+            except Drift as drift:
+                raise drift.inside(name) from None
+        if not wanted <= value.keys():
+            raise Drift(min(wanted - value.keys()), "is required", missing=True)
+
+    return check
+
+
+def each(of: Shape) -> Check:
+    """A list of *of*."""
+    inner = _check(of)
+
+    def check(value: Any) -> None:  # noqa: ANN401 - JSON
+        if not isinstance(value, list):
+            raise Drift("", "must be a list")
+        for index, part in enumerate(value):
+            try:
+                inner(part)
+            except Drift as drift:
+                raise drift.inside(str(index)) from None
+
+    return check
+
+
+def either(one: Shape, other: Shape) -> Check:
+    """One of two shapes."""
+    first, second = _check(one), _check(other)
+
+    def check(value: Any) -> None:  # noqa: ANN401 - JSON
+        try:
+            first(value)
+        except Drift:
+            second(value)
+
+    return check
+
+
+def texts(value: Any) -> None:  # noqa: ANN401 - JSON
+    """An object of any keys whose values are strings."""
+    if not isinstance(value, dict):
+        raise Drift("", "must be an object")
+    for name, part in value.items():
+        if not isinstance(part, str):
+            raise Drift(name, "must be a string")
+
+
+def unmodelled(value: Any) -> None:  # noqa: ANN401 - JSON
+    """A documented field that the sandbox does not act upon, so it would be wrong to take it."""
+    del value
+    raise Drift("", "is in the contract, but the sandbox does not model it")
 
 
 def breaks_a_line(value: str) -> bool:
@@ -114,5 +115,23 @@ def breaks_a_line(value: str) -> bool:
     return "\n" in value or "\r" in value or "\0" in value
 
 
-def _at(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+def _text(value: Any) -> None:  # noqa: ANN401 - JSON
+    if not isinstance(value, str):
+        raise Drift("", "must be a string")
+
+
+def _whole(value: Any) -> None:  # noqa: ANN401 - JSON
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Drift("", "must be an integer")
+
+
+def _switch(value: Any) -> None:  # noqa: ANN401 - JSON
+    if not isinstance(value, bool):
+        raise Drift("", "must be true or false")
+
+
+_TYPES: Final[Mapping[type, Check]] = {str: _text, int: _whole, bool: _switch}
+
+
+def _check(shape: Shape) -> Check:
+    return _TYPES[shape] if isinstance(shape, type) else shape

@@ -27,13 +27,13 @@ from newsletter.sandbox.dialects import (
 from newsletter.sandbox.dialects.basic import is_same
 from newsletter.sandbox.dialects.contract import (
     Drift,
-    Each,
-    Texts,
-    Unmodelled,
     breaks_a_line,
+    each,
     fields,
     hold,
     parsed,
+    texts,
+    unmodelled,
 )
 from newsletter.sandbox.dialects.postmark_events import PostmarkEvents
 from newsletter.sandbox.letters import Letter, bare, is_address
@@ -53,18 +53,18 @@ _MESSAGE: Final = fields(
     {
         "From": str,
         "To": str,
-        "Cc": Unmodelled(),
-        "Bcc": Unmodelled(),
+        "Cc": unmodelled,
+        "Bcc": unmodelled,
         "Subject": str,
         "Tag": str,
         "HtmlBody": str,
         "TextBody": str,
         "ReplyTo": str,
-        "Headers": Each(fields({"Name": str, "Value": str}, required=["Name", "Value"])),
-        "Metadata": Texts(),
+        "Headers": each(fields({"Name": str, "Value": str}, required=["Name", "Value"])),
+        "Metadata": texts,
         "TrackOpens": bool,
         "TrackLinks": str,
-        "Attachments": Unmodelled(),
+        "Attachments": unmodelled,
         "MessageStream": str,
     },
     required=["From", "To"],
@@ -98,7 +98,7 @@ class Postmark(Dialect):
         try:
             body = parsed(call.body)
             messages: list[Wire] = body if batch else [body]
-            hold(messages, Each(_MESSAGE))
+            hold(messages, each(_MESSAGE))
         except Drift as drift:
             raise _refused(422, _INVALID if drift.where else _BAD_JSON, str(drift)) from None
         if len(messages) > _MOST:

@@ -7,15 +7,15 @@ from typing import Final
 from newsletter.sandbox.dialects import Answer, Incoming, Refused, Wire, answer_json
 from newsletter.sandbox.dialects.contract import (
     Drift,
-    Each,
-    Either,
     Shape,
-    Texts,
-    Unmodelled,
     breaks_a_line,
+    each,
+    either,
     fields,
     hold,
     parsed,
+    texts,
+    unmodelled,
 )
 from newsletter.sandbox.letters import bare, is_address
 
@@ -23,21 +23,21 @@ BATCH: Final = "/emails/batch"
 MOST: Final = 100
 LONGEST_KEY: Final = 256
 _TAG: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_ADDRESSES: Final = Either(str, Each(str))
+_ADDRESSES: Final = either(str, each(str))
 _EMAIL_FIELDS: Final[Mapping[str, Shape]] = {
     "from": str,
     "to": _ADDRESSES,
     "subject": str,
-    "bcc": Unmodelled(),
-    "cc": Unmodelled(),
+    "bcc": unmodelled,
+    "cc": unmodelled,
     "reply_to": _ADDRESSES,
     "html": str,
     "text": str,
-    "headers": Texts(),
-    "scheduled_at": Unmodelled(),
-    "attachments": Unmodelled(),
-    "tags": Each(fields({"name": str, "value": str}, required=["name", "value"])),
-    "template": Unmodelled(),
+    "headers": texts,
+    "scheduled_at": unmodelled,
+    "attachments": unmodelled,
+    "tags": each(fields({"name": str, "value": str}, required=["name", "value"])),
+    "template": unmodelled,
     "topic_id": str,
 }
 _EMAIL: Final = fields(_EMAIL_FIELDS, required=["from", "to", "subject"])

@@ -9,13 +9,13 @@ import orjson
 from newsletter.sandbox.dialects import Answer, Incoming, Refused, Wire, answer_json
 from newsletter.sandbox.dialects.contract import (
     Drift,
-    Each,
-    Texts,
-    Unmodelled,
     breaks_a_line,
+    each,
     fields,
     hold,
     parsed,
+    texts,
+    unmodelled,
 )
 from newsletter.sandbox.letters import is_address
 
@@ -36,37 +36,37 @@ _ADDRESS: Final = fields({"email": str, "name": str}, required=["email"])
 _SWITCH: Final = fields({"enable": bool})
 _PERSONALIZATION: Final = fields(
     {
-        "to": Each(_ADDRESS),
-        "cc": Each(_ADDRESS),
-        "bcc": Each(_ADDRESS),
+        "to": each(_ADDRESS),
+        "cc": each(_ADDRESS),
+        "bcc": each(_ADDRESS),
         "from": _ADDRESS,
         "subject": str,
-        "headers": Texts(),
-        "substitutions": Texts(),
-        "dynamic_template_data": Unmodelled(),
-        "custom_args": Texts(),
+        "headers": texts,
+        "substitutions": texts,
+        "dynamic_template_data": unmodelled,
+        "custom_args": texts,
         "send_at": int,
     },
     required=["to"],
 )
 _MAIL: Final = fields(
     {
-        "personalizations": Each(_PERSONALIZATION),
+        "personalizations": each(_PERSONALIZATION),
         "from": _ADDRESS,
         "reply_to": _ADDRESS,
-        "reply_to_list": Unmodelled(),
+        "reply_to_list": unmodelled,
         "subject": str,
-        "content": Each(fields({"type": str, "value": str}, required=["type", "value"])),
-        "attachments": Unmodelled(),
-        "template_id": Unmodelled(),
-        "headers": Texts(),
-        "categories": Each(str),
+        "content": each(fields({"type": str, "value": str}, required=["type", "value"])),
+        "attachments": unmodelled,
+        "template_id": unmodelled,
+        "headers": texts,
+        "categories": each(str),
         # Typed as a string in the published contract, where an object is meant:
         # only the personalizations' own custom_args satisfy every reader of it.
         "custom_args": str,
         "send_at": int,
         "batch_id": str,
-        "asm": Unmodelled(),
+        "asm": unmodelled,
         "ip_pool_name": str,
         "mail_settings": fields(
             {
@@ -74,7 +74,7 @@ _MAIL: Final = fields(
                 "bypass_spam_management": _SWITCH,
                 "bypass_bounce_management": _SWITCH,
                 "bypass_unsubscribe_management": _SWITCH,
-                "footer": Unmodelled(),
+                "footer": unmodelled,
                 "sandbox_mode": _SWITCH,
             }
         ),
@@ -85,7 +85,7 @@ _MAIL: Final = fields(
                 "subscription_tracking": fields(
                     {"enable": bool, "text": str, "html": str, "substitution_tag": str}
                 ),
-                "ganalytics": Unmodelled(),
+                "ganalytics": unmodelled,
             }
         ),
     },

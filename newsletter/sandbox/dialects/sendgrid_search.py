@@ -7,12 +7,12 @@ from typing import Final, Protocol
 from urllib.parse import parse_qs
 
 from newsletter.sandbox.dialects import Answer, Incoming, Wire, answer_json
-from newsletter.sandbox.dialects.contract import Drift, Each, fields, hold, parsed
+from newsletter.sandbox.dialects.contract import Drift, each, fields, hold, parsed
 from newsletter.sandbox.events import Kind, fate_of
 from newsletter.sandbox.letters import Letter, bare
 from newsletter.sandbox.mailbox import Mailbox, Stored
 
-_LOGS: Final = fields({"query": str, "limit": int, "subusers": Each(str)})
+_LOGS: Final = fields({"query": str, "limit": int, "subusers": each(str)})
 _MOST: Final = 1000
 _USUAL: Final = 10
 

@@ -24,11 +24,11 @@ from newsletter.sandbox.dialects import (
 )
 from newsletter.sandbox.dialects.contract import (
     Drift,
-    Each,
-    Unmodelled,
+    each,
     fields,
     hold,
     parsed,
+    unmodelled,
 )
 from newsletter.sandbox.dialects.ses_events import CERTIFICATE, SesEvents
 from newsletter.sandbox.letters import Letter, bare, is_address
@@ -47,43 +47,43 @@ _PAIR: Final = fields({"Name": str, "Value": str}, required=["Name", "Value"])
 _BULK: Final = fields(
     {
         "FromEmailAddress": str,
-        "FromEmailAddressIdentityArn": Unmodelled(),
-        "ReplyToAddresses": Each(str),
-        "FeedbackForwardingEmailAddress": Unmodelled(),
-        "FeedbackForwardingEmailAddressIdentityArn": Unmodelled(),
-        "DefaultEmailTags": Each(_PAIR),
+        "FromEmailAddressIdentityArn": unmodelled,
+        "ReplyToAddresses": each(str),
+        "FeedbackForwardingEmailAddress": unmodelled,
+        "FeedbackForwardingEmailAddressIdentityArn": unmodelled,
+        "DefaultEmailTags": each(_PAIR),
         "DefaultContent": fields(
             {
                 "Template": fields(
                     {
-                        "TemplateName": Unmodelled(),
-                        "TemplateArn": Unmodelled(),
+                        "TemplateName": unmodelled,
+                        "TemplateArn": unmodelled,
                         "TemplateContent": fields({"Subject": str, "Html": str, "Text": str}),
                         "TemplateData": str,
-                        "Headers": Each(_PAIR),
-                        "Attachments": Unmodelled(),
+                        "Headers": each(_PAIR),
+                        "Attachments": unmodelled,
                     },
                     required=["TemplateContent"],
                 )
             },
             required=["Template"],
         ),
-        "BulkEmailEntries": Each(
+        "BulkEmailEntries": each(
             fields(
                 {
                     "Destination": fields(
                         {
-                            "ToAddresses": Each(str),
-                            "CcAddresses": Unmodelled(),
-                            "BccAddresses": Unmodelled(),
+                            "ToAddresses": each(str),
+                            "CcAddresses": unmodelled,
+                            "BccAddresses": unmodelled,
                         },
                         required=["ToAddresses"],
                     ),
-                    "ReplacementTags": Each(_PAIR),
+                    "ReplacementTags": each(_PAIR),
                     "ReplacementEmailContent": fields(
                         {"ReplacementTemplate": fields({"ReplacementTemplateData": str})}
                     ),
-                    "ReplacementHeaders": Each(_PAIR),
+                    "ReplacementHeaders": each(_PAIR),
                 },
                 required=["Destination"],
             )
