@@ -349,3 +349,18 @@ def test_reading_what_was_printed_needs_no_guessing() -> None:
 
     assert json_line(facts) == LINE
     assert facts == read_page(PAGE)
+
+
+def test_the_documented_example_is_what_the_store_takes(tmp_path: Path) -> None:
+    document = (EXAMPLES.parent.parent / "docs" / "comparisons.md").read_text()
+    example = document.partition("```json\n")[2].partition("```")[0]
+    (tmp_path / "example.json").write_text(example)
+
+    said = newsletter("import", tmp_path / "example.json")
+
+    kept = json.loads(newsletter("comparisons", "--json").out)
+    assert said.status == 0
+    assert {name: kept[name] for name in ("slug", "summary", "url", "published_at")} == {
+        name: json.loads(example)[name] for name in ("slug", "summary", "url", "published_at")
+    }
+    assert kept["tools"][0] == json.loads(example)["tools"][0]
