@@ -188,7 +188,7 @@ HOSTILE: Final[dict[str, tuple[bytes, str]]] = {
     "empty.txt": (b"", "line 1: expected a compare page, found nothing"),
     "blank.txt": (b"\n \n\t\n", "line 1: expected a compare page, found nothing"),
     "latin.txt": (
-        PAGE.replace("Free", "Caf\u00e9", 1)
+        PAGE.replace("Free", "\u00e9t\u00e9", 1)
         .replace("\u00b7", "-")
         .replace("\u2014", "-")
         .encode("cp1252"),
@@ -335,13 +335,13 @@ def test_the_export_of_an_empty_store_may_be_imported(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_is_no_text_can_be_refused(tmp_path: Path) -> None:
-    path = os.fsencode(tmp_path) + b"/caf\xe9.txt"
+    path = os.fsencode(tmp_path) + b"/\xe9.txt"
     with open(path, "wb") as file:  # noqa: PTH123 - a name that pathlib would have to invent
         file.write(b"Milk")
 
     said = newsletter("import", os.fsdecode(path), "--json")
 
-    assert said.json["refusals"][0]["source"].endswith("caf\ufffd.txt")
+    assert said.json["refusals"][0]["source"].endswith("/\ufffd.txt")
 
 
 def test_reading_what_was_printed_needs_no_guessing() -> None:
