@@ -21,7 +21,7 @@ from digests.schedule_files import BadSchedule
 from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
-from newsletter.web import front, health, intake, pages, pixel, readers, static, webhooks
+from newsletter.web import compare, front, health, intake, pages, pixel, readers, static, webhooks
 from newsletter.web.readers import BrokenLink
 from subscribers.addresses import BadAddress
 from subscribers.subscription import AddressSuppressed, SubscriberError
@@ -52,7 +52,9 @@ STATUS: Final[dict[type[Exception], int]] = {
 }
 
 #: Every part of the site, in the order in which addresses are tried.
-ROUTERS: Final = tuple(part.router for part in (readers, webhooks, intake, front, health, static))
+ROUTERS: Final = tuple(
+    part.router for part in (readers, compare, webhooks, intake, front, health, static)
+)
 
 _LARGEST_FORM: Final = 64 * 1024  # bytes; routes that take more say so themselves
 _AGAIN_AFTER: Final = {"Retry-After": "60"}  # seconds

@@ -62,7 +62,10 @@ def standing(session: Session) -> Standing | None:
     ).first()
     if digest is None:
         return None
-    pairs = tuple(card(entry) for entry in assembly.edition(session, digest, address="").entries)
+    pairs = tuple(
+        card(entry)
+        for entry in assembly.edition(session, digest, address="/compare/{slug}").entries
+    )
     books = receipt(session, digest)
     people = people_by_kind(session, digest.id or 0)
     opened, left = people.get("opened", 0), people.get("unsubscribed", 0)

@@ -137,6 +137,8 @@ def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(
         f"{site}/p/{sent.preferences}",
         f"{site}/digests/{sent.issue}?width=phone",
         f"{site}/digests/{sent.issue}?width=text",
+        f"{site}/compare/smolvlm2-2b-vs-mistral-8b-instruct-v3",
+        f"{site}/compare/smolvlm2-2b-vs-mistral-large-3",
         gone,
     ):
         page.goto(address)
