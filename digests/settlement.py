@@ -42,11 +42,12 @@ def accept(  # noqa: PLR0913 - the parts of one answer
     message_ids: Collection[str],
     refused: Mapping[int, str],
     again: Collection[int] = (),
+    again_at: datetime | None = None,
     reason: str | None = None,
     evidence: dict[str, Any] | None = None,
     now: datetime,
 ) -> bool:
-    """The provider took it, save for *refused* (subscriber -> reason) and those to try *again*.
+    """The provider took it, save for *refused* (subscriber -> reason) and those to try *again* (at *again_at*).
 
     An answer that arrives after the lease ran out still counts while nobody
     has taken over, for it is proof, even where the batch has been planned again
@@ -68,7 +69,7 @@ def accept(  # noqa: PLR0913 - the parts of one answer
         return False
     refuse(session, claim.digest_id, refused, now=now)
     if again:
-        split(session, claim.digest_id, claim.number, again)
+        split(session, claim.digest_id, claim.number, again, not_before=again_at)
     return True
 
 
@@ -103,13 +104,15 @@ def put_back(  # noqa: PLR0913 - the parts of one answer
     return True
 
 
-def doubt(session: Session, claim: Claim, *, reason: str) -> bool:
-    """Nobody knows whether the provider took it."""
+def doubt(
+    session: Session, claim: Claim, *, reason: str, rest_until: datetime | None = None
+) -> bool:
+    """Nobody knows whether the provider took it; nobody asks about it again before *rest_until*."""
     return changed(
         session,
         update(Batch)
         .where(held(claim), col(Batch.status).in_([BatchStatus.claimed, BatchStatus.uncertain]))
-        .values(status=BatchStatus.uncertain, reason=reason[:500], lease_until=None),
+        .values(status=BatchStatus.uncertain, reason=reason[:500], lease_until=rest_until),
     )
 
 
@@ -171,9 +174,17 @@ def refuse(session: Session, digest_id: int, refused: Mapping[int, str], *, now:
 
 
 def split(
-    session: Session, digest_id: int, number: int, subscriber_ids: Collection[int]
+    session: Session,
+    digest_id: int,
+    number: int,
+    subscriber_ids: Collection[int],
+    *,
+    not_before: datetime | None = None,
 ) -> int | None:
-    """Move the copies that were certainly not taken to a batch of their own; returns its number."""
+    """Move the copies that were certainly not taken to a batch of their own; returns its number.
+
+    It keeps count of the attempts, so that nobody is put off for ever.
+    """
     # The edition's row is the lock: two batches split at once must not take the same number.
     session.execute(
         select(col(Digest.id)).where(col(Digest.id) == digest_id).with_for_update(key_share=True)
@@ -205,11 +216,11 @@ def split(
             rendition_id=old.rendition_id,
             size=count,
             wave=old.wave,
-            not_before=None,
+            not_before=not_before,
             status=BatchStatus.planned,
             key=str(uuid4()),
             fence=0,
-            attempts=0,
+            attempts=old.attempts,
             reason=f"the provider put these copies of batch {number} off",
         )
     )

@@ -22,7 +22,7 @@ from digests.models import Batch, BatchStatus, Delivery
 from newsletter import links
 from newsletter.composing import Composed, compose, mailing_of
 from newsletter.database import reading, unit_of_work
-from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found, Outcome
+from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found, NotTaken, Outcome
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
 from newsletter.sending import Clock
@@ -176,7 +176,13 @@ def _by_same_key(doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker
     now = clock()
     with unit_of_work() as session:
         if not isinstance(outcome, Accepted):
-            settlement.doubt(session, claim, reason=f"asked again: {outcome.reason}")
+            wait = outcome.retry_after if isinstance(outcome, NotTaken) else None
+            settlement.doubt(
+                session,
+                claim,
+                reason=f"asked again: {outcome.reason}",
+                rest_until=now + timedelta(seconds=wait) if wait else None,
+            )
             return "not answered"
         if outcome.reason is None and asked is wanted:
             claims.exclude(session, claim, wanted.unwanted, now=now)

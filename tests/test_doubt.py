@@ -378,3 +378,20 @@ def test_the_drain_is_told_without_a_lock_that_a_killed_process_could_keep(
     draining.drain()
 
     assert leaving.is_set()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_provider_that_is_asked_about_a_key_is_left_alone_as_long_as_it_wants(
+    clock: Clock, esp: RememberingEsp
+) -> None:
+    esp.traits = KEYED
+    digest_id = start(clock(), people=3)
+    esp.answers = [Unknown("no answer"), NotTaken("429", retry_after=30)]
+    send_all(digest_id, clock)
+    assert reconcile(clock) == {"not answered": 1}
+
+    clock.now += timedelta(seconds=29)
+    assert reconcile(clock) == {}
+
+    clock.now += timedelta(seconds=1)
+    assert reconcile(clock) == {"same key": 1}
