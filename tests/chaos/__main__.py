@@ -127,6 +127,7 @@ def run(
         verdict=found,
         stuck=left_over,
         fell=house.fell,
+        failed_starts=house.failed_starts,
         did_not_stop=did_not_stop,
         seconds=time.monotonic() - began,
     )

@@ -1,7 +1,7 @@
 """What goes wrong, and when: everything here follows from the seed."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -78,8 +78,10 @@ def kills(count: int, *, traits: Traits, dice: random.Random) -> list[Kill]:
         step = dice.choice(everywhere) if kind is Kind.step else ""
         chosen.append(Kill(kind, step))
     # The edition is planned once, at the start: who dies there, dies first.
-    for place, _ in zip(range(len(chosen)), _plannings(count), strict=False):
+    for place in range(2 if count > len(steps.STEPS) else 1 if count > 1 else 0):
         chosen[place] = Kill(Kind.step, "planning")
+    if count > len(steps.STEPS):
+        chosen[-1] = Kill(Kind.step, "closing")  # and who closes the books, dies last
     return chosen
 
 
@@ -109,7 +111,7 @@ def bad_day(seed: int, *, brake: bool = False) -> dict[str, Any]:
         {"kind": "stall", "rate": 0.05, "seconds": 2.0, "on": "search"},
     ]
     if brake:
-        rules.insert(0, {"kind": "too_many", "rate": 0.9, "retry_after": 1})
+        rules.insert(0, {"kind": "too_many", "rate": 0.85, "retry_after": 2})
     return {
         "seed": seed,
         "rules": rules,
@@ -121,10 +123,6 @@ def bad_day(seed: int, *, brake: bool = False) -> dict[str, Any]:
             "shuffle_seconds": 1.0,
         },
     }
-
-
-def _plannings(count: int) -> Sequence[int]:
-    return range(2 if count > len(steps.STEPS) else 1 if count > 1 else 0)
 
 
 def _interleaved(one: Iterable[Kill], other: Iterable[Kill]) -> Iterable[Kill]:

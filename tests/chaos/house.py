@@ -23,6 +23,8 @@ LEASE: Final = 3.0
 SEARCH_LAG: Final = 4.0
 INDEX: Final = 0.8
 TIMEOUT: Final = 1.0
+#: A process that has been there for less was starting: without its store it may give up.
+_COMING_UP: Final = 15.0
 
 _DELAYS: Final = {
     "processed": 0.3,
@@ -46,6 +48,7 @@ class Part:
     environment: dict[str, str]
     pid: int | None = None
     back_at: float = 0.0  # monotonic: when it is restarted
+    since: float = 0.0  # monotonic: when it was started
     killed: bool = False  # by us, so its death is no surprise
 
 
@@ -66,6 +69,7 @@ class House:
         self.shape, self._dice = shape, dice
         self.orders = folder / "orders"
         self.fell: list[str] = []  # parts that ended by themselves, with their status
+        self.failed_starts = 0  # they were still coming up: whoever restarts them tries again
         self._broker_back_at = 0.0
         self._groups: set[int] = set()
         self.environment = self._settings()
@@ -107,7 +111,9 @@ class House:
         died = self.nest.deaths()
         for part in self.parts:
             if part.pid is not None and part.pid in died:
-                if not part.killed:
+                if not part.killed and now - part.since < _COMING_UP:
+                    self.failed_starts += 1
+                elif not part.killed:
                     self.fell.append(f"{part.name} ended with {died[part.pid]}")
                 part.pid, part.killed = None, False
                 part.back_at = now + self._dice.uniform(0.05, 0.6)
@@ -171,7 +177,7 @@ class House:
         forget_settings()
 
     def _start(self, part: Part) -> None:
-        part.back_at = 0.0
+        part.back_at, part.since = 0.0, time.monotonic()
         part.pid = self.nest.start(
             part.kind,
             words=part.words,

@@ -22,6 +22,7 @@ class Report:
     verdict: Verdict
     stuck: list[dict[str, Any]] = field(default_factory=list)
     fell: list[str] = field(default_factory=list)  # processes that ended by themselves
+    failed_starts: int = 0
     did_not_stop: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -57,6 +58,7 @@ def _block(report: Report) -> str:
         *((f"    {words}", report.steps[s]) for s, words in STEPS.items() if s in report.steps),
         *((trouble, count) for trouble, count in report.troubles.items()),
         ("recipients", report.recipients),
+        ("  of them in the audience when it was planned", found.audience),
         ("  accepted", found.accepted),
         ("  rejected", found.rejected),
         ("  excluded", found.excluded),
@@ -77,6 +79,7 @@ def _block(report: Report) -> str:
         ("sent to another address", found.misdirected),
         ("the books close", "yes" if found.closes else "NO"),
         ("processes that ended by themselves", len(report.fell)),
+        ("processes that gave up while starting", report.failed_starts),
         ("seconds", f"{report.seconds:.1f}"),
     ]
     width = max(len(name) for name, _ in rows) + 2

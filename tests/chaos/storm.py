@@ -16,13 +16,14 @@ import psycopg
 from tests.chaos.faults import Kill, Kind, Trouble, bad_day
 from tests.chaos.house import LEASE, SEARCH_LAG, House
 from tests.chaos.nest import send
-from tests.chaos.steps import Orders
+from tests.chaos.steps import RARE, Orders
 
 #: Seconds between two kills, on average.
 PACE: Final = 0.3
 _ORDERS_AT_ONCE: Final = 3
 _PATIENCE: Final = 8.0  # seconds until an order that nobody has met is withdrawn
 _LEAD: Final = 0.12  # how far the sending may run ahead of the killing, as a share
+_LAST_PART: Final = 0.9  # of the copies; the others go when the killing is over
 _LOOK_EVERY: Final = 0.4  # seconds
 
 
@@ -59,6 +60,7 @@ class Storm:
         self._asked = len(kills)
         self._orders = Orders(house.orders)
         self._standing: dict[str, float] = {}  # step -> when it was ordered
+        self._missed: set[str] = set()
         self._brake: bool | None = None  # what the sandbox was last told
         self.kills: Counter[Kind] = Counter()
         self.steps: Counter[str] = Counter()
@@ -87,6 +89,7 @@ class Storm:
                 next_look = now + _LOOK_EVERY
                 self._say(self._line())
             if self.progress.status == "sent":
+                self._see_who_took_orders(time.monotonic())
                 return True
             if now >= next_kill and self._left:
                 self._next_kill()
@@ -135,10 +138,11 @@ class Storm:
                 del self._standing[step]
                 self.kills[Kind.step] += 1
                 self.steps[step] += 1
-            elif now - since > _PATIENCE and self._orders.take(step):
+            elif step not in RARE and now - since > _PATIENCE and self._orders.take(step):
                 # Nobody came by: no batch was in doubt, perhaps. Later, or somebody at random.
                 del self._standing[step]
-                again = bool(self._left) and step != "closing"
+                again = step not in self._missed
+                self._missed.add(step)
                 self._left.append(Kill(Kind.step, step) if again else Kill(Kind.child))
 
     def _trouble(self, trouble: Trouble) -> None:
@@ -174,7 +178,9 @@ class Storm:
         self.progress.status = str(found[0]) if found else "missing"
         self.progress.copies = Counter({str(status): int(size) for status, size in rows})
         killed = self.made / self._asked if self._asked else 1.0
-        self._order_the_day(brake=bool(self._left) and self.progress.settled > killed + _LEAD)
+        standing = any(step not in RARE for step in self._standing)
+        ahead = self.progress.settled > min(killed + _LEAD, _LAST_PART)
+        self._order_the_day(brake=ahead and (bool(self._left) or standing))
 
     def _order_the_day(self, *, brake: bool) -> None:
         if self._brake is brake:
