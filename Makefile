@@ -11,6 +11,8 @@ TESTS ?= tests
 KILLS ?= 20
 RECIPIENTS ?= 2000
 SEED ?=
+PROVIDER ?=
+SIZES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -66,12 +68,12 @@ imports: .venv/.tests ## the import contracts: imports only ever point down
 spelling: .venv/.tests ## codespell
 	$(BIN)/codespell
 
-bench: .venv/.tests ## figures against their floors; ARGS=--json for programs
-	@exec $(BIN)/python -m tests.benchmarks $(ARGS)
+bench: .venv/.tests ## figures against their floors; SIZES=10000,100000 for other lists, ARGS=--json
+	@exec $(BIN)/python -m tests.benchmarks $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
 
-chaos: .venv/.tests ## kill everything at random and count the copies: KILLS=n RECIPIENTS=m SEED=s
+chaos: .venv/.tests ## kill at random, count the copies: KILLS=n RECIPIENTS=m SEED=s PROVIDER=p
 	@exec $(BIN)/python -m tests.chaos --kills $(KILLS) --recipients $(RECIPIENTS) \
-		$(if $(SEED),--seed $(SEED)) $(ARGS)
+		$(if $(SEED),--seed $(SEED)) $(if $(PROVIDER),--provider $(PROVIDER)) $(ARGS)
 
 ##@ The ground
 setup: .venv/.service ## the service's own environment in .venv, nothing more
