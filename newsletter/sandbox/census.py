@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 from sqlite3 import Row
+from typing import Final
 
 from newsletter.sandbox.store import Store
+
+_PAGE: Final = 5000  # rows
 
 
 class Census:
@@ -67,10 +70,22 @@ class Census:
         self, *, after_id: int = 0, limit: int | None = None
     ) -> Iterator[dict[str, object]]:
         """Every accepted copy in short, oldest first: id, recipient, ref, batch, dialect, call."""
-        cursor = self._store.read().execute(
-            "SELECT message.id, recipient, ref, provider_id, batch, dialect, number FROM message"
-            " JOIN call ON call.id = message.call WHERE message.id > ? ORDER BY message.id LIMIT ?",
-            (after_id, -1 if limit is None else limit),
-        )
-        for row in cursor:
-            yield dict(row)
+        left = limit
+        while left is None or left > 0:
+            # Page by page: a cursor left open would hold the log of the store.
+            rows = (
+                self._store.read()
+                .execute(
+                    "SELECT message.id, recipient, ref, provider_id, batch, dialect, number"
+                    " FROM message JOIN call ON call.id = message.call"
+                    " WHERE message.id > ? ORDER BY message.id LIMIT ?",
+                    (after_id, _PAGE if left is None else min(left, _PAGE)),
+                )
+                .fetchall()
+            )
+            if not rows:
+                return
+            for row in rows:
+                yield dict(row)
+            after_id = rows[-1]["id"]
+            left = None if left is None else left - len(rows)

@@ -3,6 +3,7 @@
 import email.message
 import email.policy
 import email.utils
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,7 +52,7 @@ class Letter:
         mail.set_content(self.text or "", cte="quoted-printable")
         if self.html:
             mail.add_alternative(self.html, subtype="html", cte="quoted-printable")
-            mail.set_boundary("=_" + message_id.replace("@", "_"))
+            mail.set_boundary("=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32])
         return mail.as_bytes(policy=_POLICY)
 
 
