@@ -73,11 +73,14 @@ def take_in(session: Session, facts: ComparisonFacts, *, source: str, now: datet
     # Only under the tools' locks is what the comparison has said so far sure to be the last word.
     comparison, is_new = _comparison(session, facts, tools, now=now)
     before = None if is_new else ComparisonFacts.model_validate(comparison.stated)
-    changed = [
-        tools[page.slug]
-        for page in facts.tools
-        if _learnt(session, tools[page.slug], _side(before, page.slug), page, now=now)
-    ]
+    known = facts_of_tools(session, [tool.id or 0 for tool in tools.values()])
+    changed: list[Tool] = []
+    for page in facts.tools:
+        tool = tools[page.slug]
+        after = learn(known[tool.id or 0], _side(before, page.slug), page)
+        if after != known[tool.id or 0]:
+            write_tool(session, tool, after, now=now)
+            changed.append(tool)
     _take_over(comparison, said_so_far(before, facts), tools)
     session.flush()
     revised = _revise(session, comparison, changed, source=source, now=now)
@@ -142,18 +145,6 @@ def _inserted(session: Session, row: Tool | Comparison) -> bool:
             session.add(row)
     except IntegrityError:
         return False
-    return True
-
-
-def _learnt(
-    session: Session, tool: Tool, before: ToolFacts | None, page: ToolFacts, *, now: datetime
-) -> bool:
-    """Write what *page* adds to *tool*; False when it adds nothing."""
-    known = facts_of_tools(session, [tool.id or 0])[tool.id or 0]
-    after = learn(known, before, page)
-    if after == known:
-        return False
-    write_tool(session, tool, after, now=now)
     return True
 
 

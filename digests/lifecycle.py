@@ -59,13 +59,20 @@ def approve(session: Session, digest: Digest, *, content_hash: str, by: str, now
         content_hash=content_hash,
         approved_by=by,
         approved_at=now,
+        paused_reason=None,
     )
 
 
-def void(session: Session, digest: Digest) -> None:
-    """Take an approval back, because what was approved has changed."""
+def void(session: Session, digest: Digest, *, reason: str) -> None:
+    """Take an approval back; *reason* is a sentence for the editor."""
     _move(
-        session, digest, DigestStatus.draft, content_hash=None, approved_by=None, approved_at=None
+        session,
+        digest,
+        DigestStatus.draft,
+        content_hash=None,
+        approved_by=None,
+        approved_at=None,
+        paused_reason=reason[:500],
     )
 
 

@@ -47,7 +47,7 @@ def accept(  # noqa: PLR0913 - the parts of one answer
     evidence: dict[str, Any] | None = None,
     now: datetime,
 ) -> bool:
-    """The provider took it, save for *refused* (subscriber -> reason) and those to try *again* (at *again_at*).
+    """The provider took it, save for *refused* (subscriber -> reason) and those to try *again*.
 
     An answer that arrives after the lease ran out still counts while nobody
     has taken over, for it is proof, even where the batch has been planned again

@@ -96,14 +96,18 @@ def mailing_of(claim: Claim, copies: Sequence[Copy]) -> Mailing:
 def content_of(rendition_id: int) -> Content:
     """A frozen rendition, read once by each worker: what was approved cannot change."""
     with reading() as session:
-        frozen = session.get_one(Rendition, rendition_id)
-        return Content(
-            subject=frozen.subject,
-            html=frozen.html,
-            text=frozen.text,
-            fields=tuple(frozen.fields),
-            headers=tuple((name, value) for name, value in frozen.headers),
-        )
+        return content_from(session.get_one(Rendition, rendition_id))
+
+
+def content_from(frozen: Rendition) -> Content:
+    """The bytes that were approved, as the adapters take them."""
+    return Content(
+        subject=frozen.subject,
+        html=frozen.html,
+        text=frozen.text,
+        fields=tuple(frozen.fields),
+        headers=tuple((name, value) for name, value in frozen.headers),
+    )
 
 
 @lru_cache(maxsize=4096)

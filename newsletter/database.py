@@ -12,8 +12,8 @@ from sqlmodel import Session
 
 # Tables name each other by string; all must be known before the first query.
 import digests.comparisons
-import digests.schedule  # noqa: F401
-import subscribers.engagement  # noqa: F401
+import digests.schedule  # noqa: F401 - as said
+import subscribers.engagement  # noqa: F401 - the same
 from newsletter.settings import settings
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def migrate(target: Engine, revision: str = "head") -> None:
         if is_current(connection):
             return
     # Alembic takes a third of a second to import, and only a stale database needs it.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415 - as said
+    from alembic.config import Config  # noqa: PLC0415 - the same
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))

@@ -1,5 +1,6 @@
 """Starting, finishing and watching a send: what the ticks do around the batches."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,9 @@ from digests import lifecycle, planning, settlement
 from digests.corrections import received
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
 from digests.schedule import slots
+from newsletter.composing import content_from
+from newsletter.esp import Unsendable
+from newsletter.esp.room import room
 from newsletter.providers import provider
 from newsletter.settings import settings
 from subscribers.audience import audience
@@ -34,9 +38,9 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
         .where(col(Digest.status) == DigestStatus.approved, col(Digest.send_at) <= now)
         .with_for_update(skip_locked=True, key_share=True)
     ).all():
-        if now > digest.late_after:
-            lifecycle.void(session, digest)
-            log.warning("digest.too_late", digest=digest.issue)
+        if why := _unfit(session, digest, now=now):
+            lifecycle.void(session, digest, reason=why)
+            log.warning("digest.held", digest=digest.issue, why=why)
             continue
         start(session, digest, now=now)
         started.append(digest.id or 0)
@@ -45,20 +49,13 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
 
 def start(session: Session, digest: Digest, *, now: datetime) -> int:
     """Plan *digest* and let its first wave go; returns the size of the audience."""
-    found = select(col(Rendition.topics), col(Rendition.id)).where(
-        col(Rendition.digest_id) == digest.id
-    )
-    renditions: dict[str, int] = dict(session.execute(found).all())
-    size = min(
-        settings().batch_size,
-        *(provider(name).traits.copies_per_call for name in settings().esp_names),
-    )
+    size = most_in_a_call(session, digest)
     share = settings().canary_share
     count = planning.plan(
         session,
         digest,
         readers_of(digest),
-        renditions=renditions,
+        renditions={one.topics: one.id or 0 for one in _renditions(session, digest)},
         batch_size=size,
         canary_share=share,
         slots=_slots(session, digest),
@@ -67,6 +64,35 @@ def start(session: Session, digest: Digest, *, now: datetime) -> int:
     lifecycle.start(session, digest, audience=count, wave=0 if share else 1, now=now)
     log.info("digest.started", digest=digest.issue, audience=count, batch_size=size)
     return count
+
+
+def most_in_a_call(session: Session, digest: Digest) -> int:
+    """How many copies fit into a batch, whichever of the providers takes it. Raises Unsendable."""
+    return min(
+        settings().batch_size,
+        *(
+            room(provider(name), content_from(rendition))
+            for name in settings().esp_names
+            for rendition in _renditions(session, digest)
+        ),
+    )
+
+
+def _unfit(session: Session, digest: Digest, *, now: datetime) -> str | None:
+    """Why an approved edition must go back to its editor, in a sentence; None when it may start."""
+    if now > digest.late_after:
+        return (
+            f"It came up only after {digest.late_after:%Y-%m-%d %H:%M} UTC: too late to go unread."
+        )
+    try:
+        most_in_a_call(session, digest)
+    except Unsendable as error:
+        return str(error)
+    return None
+
+
+def _renditions(session: Session, digest: Digest) -> Sequence[Rendition]:
+    return session.scalars(select(Rendition).where(col(Rendition.digest_id) == digest.id)).all()
 
 
 def readers_of(digest: Digest) -> Select[Any]:

@@ -9,6 +9,7 @@ a former secret still verifies (the first byte says which secret signed).
 
 import hashlib
 import hmac
+import re
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class CopyRef:
     digest_id: int
     subscriber_id: int
 
+
+_BATCH_TAG: Final = re.compile(r"b([0-9]{1,9})-([0-9]{1,18})-([0-9a-f]{10})")
 
 #: A delivery reference, then one token for each purpose.
 Sealed = tuple[str, str, str, str, str, str]
@@ -107,13 +110,12 @@ def batch_tag(digest_id: int, number: int) -> str:
 
 def batch_of_tag(tag: str) -> tuple[int, int] | None:
     """The digest and the number that *tag* names, None if it is not one of ours."""
-    parts = tag.removeprefix("b").split("-", 2)
-    if not tag.startswith("b") or len(parts) != 3 or not all(p.isdecimal() for p in parts[:2]):  # noqa: PLR2004
+    if (shape := _BATCH_TAG.fullmatch(tag)) is None:
         return None
-    digest_id, number = int(parts[0]), int(parts[1])
+    digest_id, number = int(shape[1]), int(shape[2])
     for candidate in _signers():
         expected = _batch_mac(digest_id, number, candidate)
-        if hmac.compare_digest(expected.encode(), parts[2].encode()):
+        if hmac.compare_digest(expected.encode(), shape[3].encode()):
             return digest_id, number
     return None
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlmodel import Session, col, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter import links
 from newsletter.esp import Event, EventKind
@@ -23,13 +23,28 @@ _STOPS: Final = {
 }
 
 
+_EFFECTIVE: Final = frozenset({*_STOPS, EventKind.unsubscribed})
+_TRACKING: Final = frozenset({EventKind.opened, EventKind.clicked})
+
+
+class WebhookToken(SQLModel, table=True):
+    """A nonce of a provider whose signature does not cover the event (Mailgun): good for one event."""
+
+    __tablename__ = "webhook_token"
+
+    provider: str = Field(primary_key=True, max_length=20)
+    token: str = Field(primary_key=True, max_length=100)
+    event_key: str = Field(max_length=240)
+    seen_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """What became of the events of one webhook call."""
 
     new: int
     repeated: int
-    foreign: int  # about mail that is not ours: another application on the same account
+    foreign: int  # not about our mail (another application on the account), or replayed
 
 
 def record_events(
@@ -37,16 +52,20 @@ def record_events(
 ) -> Recorded:
     """Keep *events* and let them take effect; in any order and any number of times, to the same end."""
     seen: list[Observation] = []
+    effects: list[tuple[Observation, Event]] = []
+    copies = [links.copy_of_ref(event.delivery) if event.delivery else None for event in events]
+    silent = _who_is_not_tracked(session, events, copies)
     foreign = 0
-    for event in events:
-        copy = links.copy_of_ref(event.delivery) if event.delivery else None
-        if copy is None and event.delivery:
+    for event, copy in zip(events, copies, strict=True):
+        if (copy is None and event.delivery) or _is_replayed(session, provider, event, now=now):
             foreign += 1
+            continue
+        if copy and event.kind in _TRACKING and copy.subscriber_id in silent:
             continue
         seen.append(
             Observation(
                 digest_id=copy.digest_id if copy else 0,
-                key=f"{provider}:{event.key}",
+                key=event.key,
                 subscriber_id=copy.subscriber_id if copy else None,
                 kind=event.kind if event.kind is not EventKind.unknown else "unknown",
                 occurred_at=event.occurred_at,
@@ -56,9 +75,14 @@ def record_events(
                 reason=event.reason or event.link or event.raw_kind or None,
             )
         )
+        if copy and event.kind in _EFFECTIVE:
+            effects.append((seen[-1], event))
+    # A repeat has no effect: who has come back since must not leave again by an old event.
+    known = engagement.known(session, [observation for observation, _ in effects])
     new = engagement.record(session, seen, now=now)
-    for event in events:
-        _take_effect(session, event, now=now)
+    for observation, event in effects:
+        if (observation.digest_id, observation.key) not in known:
+            _take_effect(session, event, now=now)
     return Recorded(new=new, repeated=len(seen) - new, foreign=foreign)
 
 
@@ -113,6 +137,37 @@ def unsubscribe(session: Session, link: str, *, how: str, now: datetime) -> bool
     if left:
         _observe_leaving(session, copy, how=how, now=now)
     return True
+
+
+def _who_is_not_tracked(
+    session: Session, events: Sequence[Event], copies: Sequence[links.CopyRef | None]
+) -> set[int]:
+    """Of the readers behind these opens and clicks, those who said that they want no tracking."""
+    people = {
+        copy.subscriber_id
+        for event, copy in zip(events, copies, strict=True)
+        if copy and event.kind in _TRACKING
+    }
+    if not people:
+        return set()
+    found = select(Subscriber.id).where(
+        col(Subscriber.id).in_(people), col(Subscriber.tracking).is_(False)
+    )
+    return {person for person in session.exec(found) if person is not None}
+
+
+def _is_replayed(session: Session, provider: str, event: Event, *, now: datetime) -> bool:
+    """Whether the event carries a token that stood for another event before; keeps a fresh one."""
+    if event.token is None:
+        return False
+    known = session.get(WebhookToken, (provider, event.token[:100]))
+    if known is not None:
+        return known.event_key != event.key
+    session.add(
+        WebhookToken(provider=provider, token=event.token[:100], event_key=event.key, seen_at=now)
+    )
+    session.flush()
+    return False
 
 
 def _take_effect(session: Session, event: Event, *, now: datetime) -> None:

@@ -44,6 +44,9 @@ log = structlog.get_logger()
 #: Seconds between two attempts to write an answer down.
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
+#: How often single copies are put off by the provider before they count as refused.
+MOST_ATTEMPTS: Final = 10
+
 #: Seconds: the first wait after "not now", doubled with each attempt up to the last.
 BACKOFF: Final = (2.0, 300.0)
 
@@ -193,12 +196,18 @@ def record(
         match outcome:
             case Accepted():
                 circuit.closed(session, esp.name)
+                refused = {people[i]: why for i, why in outcome.refused.items()}
+                again = [people[i] for i in outcome.again]
+                if claim.attempts >= MOST_ATTEMPTS:
+                    put_off = f"{esp.name} put it off {claim.attempts} times"
+                    refused, again = refused | dict.fromkeys(again, put_off), []
                 return settlement.accept(
                     session,
                     claim,
                     message_ids=outcome.message_ids,
-                    refused={people[i]: why for i, why in outcome.refused.items()},
-                    again=[people[i] for i in outcome.again],
+                    refused=refused,
+                    again=again,
+                    again_at=now + timedelta(seconds=backoff(claim.attempts)),
                     reason=outcome.reason,
                     now=now,
                 )

@@ -97,6 +97,19 @@ def record(session: Session, observations: Sequence[Observation], *, now: dateti
     return stored.rowcount
 
 
+def known(session: Session, observations: Sequence[Observation]) -> set[tuple[int, str]]:
+    """Which of *observations* are stored already, as (digest_id, key)."""
+    if not observations:
+        return set()
+    rows = session.exec(
+        select(Engagement.digest_id, Engagement.event_key).where(
+            col(Engagement.digest_id).in_({seen.digest_id for seen in observations}),
+            col(Engagement.event_key).in_({seen.key[:240] for seen in observations}),
+        )
+    )
+    return {(digest_id, key) for digest_id, key in rows}
+
+
 def people_by_kind(session: Session, digest_id: int) -> dict[str, int]:
     """How many different people did each thing with that edition; a person counts once a kind."""
     rows = session.exec(

@@ -4,7 +4,8 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
-import newsletter.circuit  # noqa: F401 - its table belongs to the schema
+import newsletter.circuit
+import newsletter.recording  # noqa: F401 - these tables belong to the schema too
 from newsletter.database import engine
 
 

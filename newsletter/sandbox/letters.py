@@ -4,12 +4,15 @@ import email.message
 import email.policy
 import email.utils
 import hashlib
+import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 # Long tokens in List-Unsubscribe must not be folded into encoded words.
+_LINK: Final = re.compile(r"""href=["'](https?://[^"']+)["']""", re.IGNORECASE)
 _POLICY: Final = email.policy.SMTP.clone(max_line_length=0)
 
 
@@ -54,6 +57,13 @@ class Letter:
             mail.add_alternative(self.html, subtype="html", cte="quoted-printable")
             mail.set_boundary("=_" + hashlib.sha256(message_id.encode()).hexdigest()[:32])
         return mail.as_bytes(policy=_POLICY)
+
+
+def first_link(letter: Letter) -> str | None:
+    """What somebody would click on first: the first web address that is not for leaving."""
+    leaving = letter.header("List-Unsubscribe") or ""
+    found: list[str] = [html.unescape(link) for link in _LINK.findall(letter.html)]
+    return next((link for link in found if f"<{link}>" not in leaving), None)
 
 
 def mailbox(name: str | None, address: str) -> str:

@@ -13,6 +13,7 @@ import orjson
 from newsletter.sandbox.dialects import Dialect, Happening, Wire
 from newsletter.sandbox.events import Kind
 from newsletter.sandbox.faults import Faults
+from newsletter.sandbox.letters import first_link
 from newsletter.sandbox.store import Store
 
 _EVENTS_A_TURN: Final = 5000
@@ -119,6 +120,9 @@ class Planning:
     ) -> _Event:
         """One event. *call* says what happened when, for the whole call or for this message alone."""
         kind = Kind(call["kind"])
+        dialect, own = self._dialects[call["dialect"]], orjson.loads(message["own"])
+        if kind is Kind.clicked and link is None:
+            link = first_link(dialect.letter(shared, own, message["recipient"]))
         happening = Happening(
             kind=kind,
             token=secrets.token_urlsafe(16),
@@ -127,10 +131,10 @@ class Planning:
             recipient=message["recipient"],
             accepted_at=datetime.fromtimestamp(call["accepted_at"], UTC),
             shared=shared,
-            own=orjson.loads(message["own"]),
+            own=own,
             link=link,
         )
-        body = self._dialects[call["dialect"]].webhooks.event(happening)
+        body = dialect.webhooks.event(happening)
         return _Event(message["id"], kind, call["due_at"], link, row, call["dialect"], body)
 
     def _queue(self, db: Connection, events: Sequence[_Event], moment: float) -> None:

@@ -20,7 +20,9 @@ CREATE TABLE IF NOT EXISTS call (
     tags TEXT NOT NULL,
     shared BLOB NOT NULL
 );
-CREATE INDEX IF NOT EXISTS call_by_batch ON call (batch);
+CREATE INDEX IF NOT EXISTS call_by_batch ON call (batch, size);
+CREATE INDEX IF NOT EXISTS call_by_subject ON call (subject, size, accepted_at);
+CREATE INDEX IF NOT EXISTS call_by_dialect ON call (dialect, size);
 CREATE TABLE IF NOT EXISTS message (
     id INTEGER PRIMARY KEY,
     call INTEGER NOT NULL,
@@ -73,6 +75,7 @@ CREATE TABLE IF NOT EXISTS post (
     error TEXT,
     ended_at REAL
 );
+CREATE INDEX IF NOT EXISTS post_by_state ON post (state);
 CREATE INDEX IF NOT EXISTS post_due ON post (due_at) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """

@@ -169,6 +169,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug"),
     )
     op.create_table(
+        "webhook_token",
+        sa.Column("provider", sa.String(length=20), nullable=False),
+        sa.Column("token", sa.String(length=100), nullable=False),
+        sa.Column("event_key", sa.String(length=240), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("provider", "token"),
+    )
+    op.create_table(
         "comparison",
         sa.Column("id", BIG, nullable=False),
         sa.Column("slug", sa.String(length=200), nullable=False),
@@ -434,6 +442,7 @@ def downgrade() -> None:
     op.drop_index("ix_comparison_left_tool_id", table_name="comparison")
 
     op.drop_table("comparison")
+    op.drop_table("webhook_token")
     op.drop_table("tool")
     op.drop_table("suppression")
     op.drop_index("ix_subscriber_status", table_name="subscriber")
