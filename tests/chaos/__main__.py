@@ -101,14 +101,17 @@ def run(
             say=say,
         )
         leavers = edition.Leavers(
-            house.web_url, digest_id=last_week, count=asked.recipients // 100, dice=dice
+            house.web_url,
+            digest_id=last_week,
+            count=asked.recipients // 100,
+            within=max(3.0, pace),
+            dice=dice,
         )
         storm.prepare()
         house.start("sandbox", "web")
         house.start("worker", "beat")
-        leavers.start()
         limit = 60 + 2 * asked.kills + asked.recipients / 50
-        ended = storm.rage(until=time.monotonic() + limit)
+        ended = storm.rage(until=time.monotonic() + limit, once_planned=leavers.start)
         leavers.end()
         left_over = [] if ended else stuck(house.database, digest_id)
         did_not_stop = house.stop()

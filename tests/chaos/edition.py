@@ -43,7 +43,10 @@ def prepare(recipients: int) -> tuple[int, int]:
 class Leavers(threading.Thread):
     """Readers who press one-click in last week's mail while this week's goes out, and insist."""
 
-    def __init__(self, url: str, *, digest_id: int, count: int, dice: random.Random) -> None:
+    def __init__(
+        self, url: str, *, digest_id: int, count: int, within: float, dice: random.Random
+    ) -> None:
+        """*count* of them leave, spread over about *within* seconds."""
         super().__init__(name="leavers", daemon=True)
         self._url, self._enough = url, threading.Event()
         with unit_of_work() as session:
@@ -54,7 +57,7 @@ class Leavers(threading.Thread):
         self._tokens = [
             links.token(signer.all_for(digest_id, one), Purpose.unsubscribe) for one in who
         ]
-        self._pauses = [dice.expovariate(4.0) for _ in who]
+        self._pauses = [dice.expovariate(len(who) / within) for _ in who]
         self.left = 0
 
     def run(self) -> None:
@@ -71,7 +74,8 @@ class Leavers(threading.Thread):
     def end(self) -> None:
         """The edition is out; whoever wanted to leave before it has."""
         self._enough.set()
-        self.join(10)
+        if self.is_alive():
+            self.join(10)
 
     def _is_gone(self, http: httpx.Client, token: str) -> bool:
         try:

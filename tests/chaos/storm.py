@@ -77,8 +77,9 @@ class Storm:
         while self._left and self._left[0].step == "planning" and not self._standing:
             self._order(self._left.pop(0))
 
-    def rage(self, *, until: float) -> bool:
+    def rage(self, *, until: float, once_planned: Callable[[], None]) -> bool:
         """Kill until nothing is left to kill for and the edition is sent; False at *until*."""
+        is_planned = False
         next_kill = next_look = time.monotonic()
         next_trouble = next_kill + 2.0
         while (now := time.monotonic()) < until:
@@ -88,6 +89,9 @@ class Storm:
                 self._look()
                 next_look = now + _LOOK_EVERY
                 self._say(self._line())
+            if self.progress.copies and not is_planned:
+                once_planned()
+                is_planned = True
             if self.progress.status == "sent":
                 self._see_who_took_orders(time.monotonic())
                 return True
