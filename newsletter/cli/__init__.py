@@ -3,10 +3,11 @@
 import sys
 
 import typer
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from digests.lifecycle import DigestError
 from digests.schedule_files import BadSchedule
-from newsletter.cli import comparisons, digests, schedules, serving, subscribers
+from newsletter.cli import comparisons, digests, schedules, serving, status, subscribers
 from newsletter.esp import EspError
 from newsletter.launch import LaunchError
 from newsletter.settings import SettingsError
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (serving, comparisons, digests, schedules, subscribers):
+for part in (serving, comparisons, digests, status, schedules, subscribers):
     part.register(app)
 
 
@@ -42,4 +43,8 @@ def main() -> None:
         app()
     except REFUSALS as error:
         typer.echo(f"newsletter: {error}", err=True)
+        sys.exit(1)
+    except (OperationalError, InterfaceError) as error:
+        said = str(error.orig).strip().splitlines()[0]
+        typer.echo(f"newsletter: the database cannot be used: {said}.", err=True)
         sys.exit(1)

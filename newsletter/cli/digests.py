@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands about editions."""
-    for command in (show, preview, approve, cancel, pause, resume, stop, go):
+    for command in (show, preview, approve, cancel, correct, pause, resume, stop, go):
         app.command({"show": "digests"}.get(command.__name__, command.__name__))(command)
     app.command("receipt")(books)
     app.command("why")(why)
@@ -121,6 +121,27 @@ def cancel(issue: Issue) -> None:
     with unit_of_work() as session:
         production.cancel(session, production.by_issue(session, issue), now=utc_now())
     typer.echo(f"{issue} is cancelled.")
+
+
+def correct(
+    issue: Issue,
+    note: Annotated[str, typer.Option(help="What was wrong, in Markdown: it opens the mail.")],
+    content: Annotated[
+        str | None, typer.Option("--hash", help="Only those who got this content.")
+    ] = None,
+) -> None:
+    """Draft a correction of an edition: the comparisons as they are now, to those who received it.
+
+    It waits for approval like any other draft.
+
+    Example: `newsletter correct 2026-W48 --note "The price of Mistral Large 3 was wrong." --hash 3f2a`
+    """
+    with unit_of_work() as session:
+        original = production.by_issue(session, issue)
+        draft = production.correct(
+            session, original, note=note, content_hash=content, now=utc_now()
+        )
+        typer.echo(f"{draft.issue} corrects {original.issue}; `newsletter approve {draft.issue}`.")
 
 
 def pause(
