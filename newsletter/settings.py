@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     schedules: Path = Path("celerybeat-schedule")
 
     database_url: str = ""
-    broker_url: str = "filesystem://"
+    broker_url: str = ""
     redis_url: str = ""
 
     host: str = "127.0.0.1"
@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         """The SQLAlchemy URL; SQLite under ``home`` unless one is set."""
         url = self.database_url or f"sqlite:///{self.home / 'newsletter.db'}"
         return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @property
+    def broker(self) -> str:
+        """Celery's broker: the one that is set, else Redis, else a folder under ``home``."""
+        return self.broker_url or self.redis_url or "filesystem://"
 
     @property
     def web_url(self) -> str:

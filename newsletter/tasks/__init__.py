@@ -25,7 +25,7 @@ def configuration() -> dict[str, Any]:
     known = settings()
     known.schedules.mkdir(parents=True, exist_ok=True)
     return {
-        "broker_url": known.broker_url,
+        "broker_url": known.broker,
         "broker_transport_options": _transport(known),
         "broker_connection_retry_on_startup": True,
         "control_exchange": "control",
@@ -53,7 +53,7 @@ def configuration() -> dict[str, Any]:
 
 
 def _transport(known: Settings) -> dict[str, Any]:
-    if known.broker_url.startswith("filesystem:"):
+    if known.broker.startswith("filesystem:"):
         folders = {
             "data_folder_in": known.home / "queue",
             "data_folder_out": known.home / "queue",
