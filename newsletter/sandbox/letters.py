@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-# Long tokens in List-Unsubscribe must not be folded into encoded words.
 _LINK: Final = re.compile(r"""href=["'](https?://[^"']+)["']""", re.IGNORECASE)
+# Long tokens in List-Unsubscribe must not be folded into encoded words.
 _POLICY: Final = email.policy.SMTP.clone(max_line_length=0)
 
 

@@ -166,6 +166,40 @@ class Mailbox:
             # Messages are numbered from 1 and only ever thrown away together.
             query = "SELECT coalesce(max(id), 0) FROM message"
             return int(self._store.read().execute(query).fetchone()[0])
+        row = self._store.read().execute(
+            "SELECT count(*) FROM message JOIN call ON call.id = message.call WHERE "  # noqa: S608 - only our own clauses
+            + " AND ".join(clauses),
+            values,
+        )
+        return int(row.fetchone()[0])
+
+    def last_number(self) -> int:
+        """The number of the last call that was kept."""
+        row = self._store.read().execute("SELECT coalesce(max(number), 0) FROM call").fetchone()
+        return int(row[0])
+
+    def remember_answer(
+        self, db: Connection, key: str, fingerprint: bytes, arrival: Arrival, taking: Taking
+    ) -> None:
+        """Keep what was answered to an idempotency key, in the transaction that keeps the mail."""
+        answer = arrival.answer
+        db.execute(
+            "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                taking.dialect,
+                key,
+                fingerprint,
+                answer.status,
+                orjson.dumps(dict(answer.headers)).decode(),
+                answer.body,
+                taking.now.timestamp(),
+            ),
+        )
+
+    def known_answer(
+        self, dialect: str, key: str, *, since: datetime
+    ) -> tuple[bytes, Answer] | None:
+        """The fingerprint and the answer kept for a key at or after *since*, or None."""
         row = (
             self._store.read()
             .execute(

@@ -118,6 +118,24 @@ def test_an_address_decides_what_becomes_of_its_mail(  # noqa: PLR0917 - two of 
     assert sorted(event["event"] for event in hook.events()) == sorted(told)
 
 
+def test_a_click_is_on_a_link_of_the_mail_that_is_not_for_leaving(
+    running: Sandboxes, hook: Hook, keys: Keys, wait_until: WaitUntil
+) -> None:
+    http = running(webhook_url=hook.url)
+    html = (
+        '<a href="http://127.0.0.1:8000/leave/t1">Leave</a>'
+        '<a href="https://shiporskip.example/compare/a?b=1&amp;c=2">Read</a>'
+    )
+
+    send_emails(http, keys, an_email(1, to=["click+1@example.com"], html=html))
+    http.post("/sandbox/webhooks/hurry")
+
+    def clicks() -> list[str]:
+        return [e["data"]["click"]["link"] for e in hook.events() if e["type"] == "email.clicked"]
+
+    assert wait_until(clicks) == ["https://shiporskip.example/compare/a?b=1&c=2"]
+
+
 def test_a_webhook_that_is_never_taken_is_given_up_after_the_providers_attempts(
     running: Sandboxes, hook: Hook, keys: Keys, wait_until: WaitUntil
 ) -> None:
