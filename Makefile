@@ -18,7 +18,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run demo web worker beat sandbox setup setup-tests test check format lint types imports \
-	spelling bench chaos lock clean
+	spelling bench chaos lock clean clean-data
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -85,10 +85,13 @@ lock: .venv/.tests ## write both lock files anew from pyproject.toml; ARGS=--upg
 	$(BIN)/uv pip compile $(LOCKED) --group build --extra test --constraints requirements.lock \
 		--output-file tests/requirements.lock pyproject.toml
 
-clean: ## forget the environment, the embedded data and all caches
-	rm -rf .venv var build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-		.hypothesis celerybeat-schedule/state*
+clean: ## forget the environment and all caches; the data under var/ stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+		.hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-data: ## throw away var/ and beat's state: the embedded database, its secrets, its mail
+	rm -rf var celerybeat-schedule/state*
 
 # Hashes for every platform and every Python we support, and no word on where packages come from.
 LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-header \
