@@ -1,7 +1,9 @@
 """The front page: a newcomer watches an edition happen; in production it is only a quiet landing."""
 
 import re
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
@@ -43,6 +45,7 @@ def front(session: Reading, now: Now) -> Response:
         turn=turn,
         stamp=situation.as_json(edition, turn)["stamp"],
         sandbox_url=settings().sandbox_url,
+        program=_program(),
         now=now,
     )
 
@@ -88,6 +91,14 @@ def preview_text(_: Embedded, issue: str, session: Reading) -> Response:
     """The mail's text part, with the links of nobody in it."""
     shown = production.preview(session, production.by_issue(session, issue))
     return PlainTextResponse(_for_nobody(shown).text)
+
+
+def _program() -> str:
+    """The command as somebody in the service's folder can type it."""
+    beside_us = Path(sys.executable).parent / "newsletter"
+    if beside_us.is_relative_to(Path.cwd()):
+        return str(beside_us.relative_to(Path.cwd()))
+    return "newsletter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ def test_when_all_is_sent_it_shows_closed_books_and_opens_as_they_come(
     assert "3 of 3 accepted" in page
     assert "opened by 1 reader, 1 unsubscribed" in page
     assert "3 readers = 3 accepted" in page
+    assert "newsletter receipt latest</code>" in page
     assert status["digest"]["receipt"]["closes"] is True
     assert [step["state"] for step in status["digest"]["steps"]] == ["done"] * 5
 
