@@ -22,8 +22,14 @@ def wait_for_a_call(name: str, *, clock: Callable[[], datetime]) -> None:
     if limit is None:
         return
     give_up = clock() + settings().lease_for / 2
-    while not _limiter().hit(limit, "provider", name) and clock() < give_up:
+    while not may_call(name) and clock() < give_up:
         time.sleep(0.5 / limit.amount)
+
+
+def may_call(name: str) -> bool:
+    """Whether the account may be called at this moment; if so, the call is counted."""
+    limit = _limit_of(name)
+    return limit is None or _limiter().hit(limit, "provider", name)
 
 
 @lru_cache

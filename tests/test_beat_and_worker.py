@@ -12,12 +12,13 @@ import psutil
 import pytest
 from sqlmodel import Session, col, select
 
-from digests.models import Digest
+from digests.models import Batch, Digest
 from digests.receipt import Receipt, receipt
 from digests.schedule import Approval, Occurrence, Schedule, plan_turn
 from newsletter.database import open_engine
 from newsletter.demo import READERS, add_readers, take_in_examples
 from tests.conftest import Configure
+from tests.editions import a_sending_digest, readers
 from tests.processes import Kept, command, free_port, newsletter, running, surroundings, wait_until
 from tests.servers import Redis
 
@@ -97,6 +98,41 @@ def test_two_beats_and_two_workers_make_one_digest_and_send_it_once(
             len(session.exec(select(Occurrence).where(col(Occurrence.status) == "assembled")).all())
             == 1
         )
+    engine.dispose()
+
+
+def test_a_worker_told_to_go_settles_what_is_in_flight(
+    environment: Environment, tmp_path: Path
+) -> None:
+    """SIGTERM drains: nothing new is claimed, and no batch is left in anybody's hands."""
+    sandbox = f"http://127.0.0.1:{environment['NEWSLETTER_SANDBOX_PORT']}"
+    engine = open_engine(environment["NEWSLETTER_DATABASE_URL"])
+    now = datetime.now(UTC)  # noqa: TID251 - the workers live in real time
+    with Session(engine) as session, session.begin():
+        readers(session, 60, now=now)
+        a_sending_digest(session, now=now, batch_size=2)
+    slow = {"rules": [{"kind": "slow", "rate": 1.0, "seconds": 0.3}]}
+
+    def in_state(*states: str) -> int:
+        with Session(engine) as session:
+            return len(
+                session.exec(select(Batch.number).where(col(Batch.status).in_(states))).all()
+            )
+
+    start = {"folder": tmp_path, "environment": environment}
+    with running("sandbox", answers=f"{sandbox}/", **start):  # type: ignore[arg-type]
+        httpx.put(f"{sandbox}/sandbox/faults", json=slow).raise_for_status()
+        with running("beat", **start), running("worker", **start) as worker:  # type: ignore[arg-type]
+            wait_until(
+                lambda: in_state("accepted"), within=60, process=worker, what="a first batch"
+            )
+            worker.send(signal.SIGTERM)
+            worker.ends(within=40)
+        accepted, listed = in_state("accepted"), httpx.get(f"{sandbox}/sandbox/mailbox.json").json()
+
+    assert in_state("claimed", "uncertain") == 0
+    assert in_state("planned") == 30 - accepted > 0
+    assert listed["total"] == 2 * accepted
     engine.dispose()
 
 
