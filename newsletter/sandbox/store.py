@@ -100,7 +100,7 @@ class Store:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._put_aside_another_version()
-        self._writer = self._connect()
+        self._writer = self._connect(cache=65_536)
         self._writer.executescript(_SCHEMA)
         self._writer.execute(f"PRAGMA user_version = {_VERSION}")
 
@@ -120,7 +120,7 @@ class Store:
         """The calling thread's own connection for reading; it sees everything committed."""
         known: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if known is None:
-            known = self._local.connection = self._connect()
+            known = self._local.connection = self._connect(cache=4_096)
             with self._lock:
                 self._readers.append(known)
         return known
@@ -161,13 +161,14 @@ class Store:
         if version != _VERSION:
             self._path.rename(self._path.with_name(f"{self._path.name}.v{version}"))
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, *, cache: int) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=30
         )
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -65536")
+        # Kibibytes; there may be forty readers, one for each thread of the server.
+        connection.execute(f"PRAGMA cache_size = -{cache}")
         connection.execute("PRAGMA temp_store = MEMORY")
         return connection
