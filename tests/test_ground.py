@@ -1,26 +1,17 @@
-"""What holds for the repository as a whole: the schema, the locks, the rules and their reasons."""
+"""What holds for the repository as a whole: its modules, its rules and their reasons, its locks."""
 
 import ast
-import pkgutil
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Final
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
-from sqlmodel import SQLModel
 
-from newsletter.database import engine
 from newsletter.settings import ProviderSettings, Settings
 from tests.processes import ROOT
 
@@ -41,47 +32,6 @@ _EXCEPTION: Final = re.compile(
     r"#\s*(?:noqa|type: ignore)(?P<rules>: [A-Z0-9, ]*[0-9]|\[[a-z-, ]+\])?"
     r"(?P<reason>\s*[-#]\s+\S+)?"
 )
-
-
-class TestTheSchema:
-    def test_the_migrations_have_one_head(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(ROOT / "newsletter" / "migrations"))
-
-        assert len(ScriptDirectory.from_config(config).get_heads()) == 1
-
-    def test_the_migrations_make_exactly_the_tables_of_the_models(self, database: str) -> None:
-        _import_everything()
-
-        with engine().connect() as connection:
-            parts = _partitions(connection)
-            options = {"compare_type": True, "include_name": lambda name, *_: name not in parts}
-            context = MigrationContext.configure(connection, opts=options)
-            differences = compare_metadata(context, SQLModel.metadata)
-
-        assert differences == [], database
-
-    def test_a_database_is_migrated_by_its_first_use_and_left_alone_by_the_next(
-        self, database: str
-    ) -> None:
-        assert engine().url.render_as_string(hide_password=False) == database
-
-        with engine().connect() as connection:
-            assert MigrationContext.configure(connection).get_current_revision() is not None
-
-    def test_every_table_that_is_named_is_known_once_the_store_is_open(self) -> None:
-        """Tables name each other by string: one missing import would fail the first query."""
-        resolves = (
-            "from newsletter import database; from sqlmodel import SQLModel;"
-            "print([key.column for table in SQLModel.metadata.tables.values()"
-            " for key in table.foreign_keys])"
-        )
-
-        opened = subprocess.run(
-            [sys.executable, "-c", resolves], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-
-        assert opened.stderr == ""
 
 
 class TestTheModules:
@@ -259,21 +209,6 @@ class TestTheRepository:
         }
 
         assert unknown == set()
-
-
-def _partitions(connection: Connection) -> set[str]:
-    """The tables that are parts of another: the models know the whole, `digests.partitions` these."""
-    if connection.dialect.name != "postgresql":
-        return set()
-    parts = connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relispartition")
-    return set(parts.scalars())
-
-
-def _import_everything() -> None:
-    for package in PACKAGES:
-        for found in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
-            if not found.name.endswith("__main__") and ".migrations" not in found.name:
-                import_module(found.name)
 
 
 def _kept_files() -> list[Path]:

@@ -1,0 +1,108 @@
+"""The migrations make the tables of the models, on both databases, whoever comes first."""
+
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+from sqlmodel import SQLModel
+
+from newsletter.database import engine, migrate, open_engine
+from tests.conftest import Configure
+from tests.processes import ROOT
+from tests.servers import Postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database in which nothing is yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'var' / 'newsletter.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = f"empty_{uuid4().hex}"
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield server.url_of(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def test_the_migrations_have_one_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "newsletter" / "migrations"))
+
+    assert len(ScriptDirectory.from_config(config).get_heads()) == 1
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_models(database: str) -> None:
+    _import_everything()
+
+    with engine().connect() as connection:
+        parts = _partitions(connection)
+        options = {"compare_type": True, "include_name": lambda name, *_: name not in parts}
+        context = MigrationContext.configure(connection, opts=options)
+        differences = compare_metadata(context, SQLModel.metadata)
+
+    assert differences == [], database
+
+
+def test_on_the_embedded_default_a_database_is_made_when_it_is_first_needed(
+    empty: str, configure: Configure
+) -> None:
+    configure(database_url=empty)
+
+    tables = inspect(engine()).get_table_names()
+
+    assert {"subscriber", "digest", "delivery", "revision"} <= set(tables)
+
+
+def test_of_many_who_come_first_one_migrates_and_the_others_find_it_done(empty: str) -> None:
+    engines = [open_engine(empty) for _ in range(4)]
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        list(pool.map(migrate, engines))
+
+    for one in engines:
+        assert inspect(one).has_table("delivery")
+        one.dispose()
+
+
+def test_every_table_that_is_named_is_known_once_the_store_is_open() -> None:
+    """Tables name each other by string: one missing import would fail the first query."""
+    resolves = (
+        "from newsletter import database; from sqlmodel import SQLModel;"
+        "print([key.column for table in SQLModel.metadata.tables.values()"
+        " for key in table.foreign_keys])"
+    )
+
+    opened = subprocess.run(
+        [sys.executable, "-c", resolves], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert opened.stderr == ""
+
+
+def _partitions(connection: Connection) -> set[str]:
+    """The tables that are parts of another: the models know the whole, `digests.partitions` these."""
+    if connection.dialect.name != "postgresql":
+        return set()
+    parts = connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relispartition")
+    return set(parts.scalars())
+
+
+def _import_everything() -> None:
+    for package in ("digests", "newsletter", "subscribers"):
+        for found in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
+            if not found.name.endswith("__main__") and ".migrations" not in found.name:
+                import_module(found.name)
