@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # it has no stubs
+from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
