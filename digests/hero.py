@@ -19,7 +19,6 @@ _FARTHEST_LABEL: Final = 4  # a tagline, a verdict and a figure stand between it
 _BOTH: Final = 2  # a tagline and a verdict
 _LONGEST_CATEGORY: Final = 60
 _LONGEST_LOGO: Final = 4
-_LONGEST_STRANGE_LOGO: Final = 2
 _LONGEST_ENTRY: Final = 24
 _ENDS_OF_SENTENCES: Final = (".", "!", "?", ":", ";", "\u2026")
 _BARE_FIGURE: Final = re.compile(r"[-\u2010-\u2015\u2212]+|[$\u20ac\u00a3]?\d[\d.,]*\s?[%kKM]?")
@@ -76,6 +75,8 @@ def _ends_in_a_category(left: Side, right: Side) -> None:
     for line in left.description:
         stray = left.category is not None and line.key == left.category.key
         last = line is left.description[-1] and len(left.description) > 1
+        if last and len(line.text) <= _LONGEST_LOGO:
+            raise line.expected("the left tool's description, or the right tool's initials")
         if stray or (last and left.category and not right.category and _is_like_an_entry(line)):
             raise line.expected(
                 "the left tool's description, or the right tool's category and name"
@@ -146,21 +147,18 @@ def _is_verdict(line: PageLine) -> bool:
 
 
 def _above(lines: Lines, start: int, name_at: int, *, is_full: bool) -> tuple[PageLine | None, int]:
-    """The category above the name, and where the tool's lines start: with its logo, if it has one.
-
-    Only the full page (*is_full*) has logos whose letters the name does not give.
-    """
+    """The category above the name, and where the tool's lines start: with its logo, if it has one."""
     name = lines[name_at]
     nearest = lines[name_at - 1] if name_at > start else None
     if nearest is None:
         return None, name_at
     next_above = lines[name_at - 2] if name_at - 1 > start else None
     if _may_be_category(nearest):
-        if next_above and _is_logo(next_above, name, alone=is_full and name_at - 2 == start):
+        if next_above and _is_logo(next_above, name, is_full=is_full):
             return nearest, name_at - 2
         if len(nearest.text) > 1 and nearest.key != f"{name.key} logo":
             return nearest, name_at - 1
-    if _is_logo(nearest, name, alone=is_full and name_at - 1 == start):
+    if _is_logo(nearest, name, is_full=is_full):
         return None, name_at - 1
     return None, name_at
 
@@ -169,11 +167,11 @@ def _may_be_category(line: PageLine) -> bool:
     return len(line.text) <= _LONGEST_CATEGORY and not line.text.endswith(_ENDS_OF_SENTENCES)
 
 
-def _is_logo(line: PageLine, name: PageLine, *, alone: bool) -> bool:
+def _is_logo(line: PageLine, name: PageLine, *, is_full: bool) -> bool:
     """Whether *line* is the letters or the alternative text that stand for a tool's picture.
 
-    Letters that the name does not start with are a logo only where nothing
-    else could stand (*alone*): a description may end in a short line.
+    The extract has no pictures: there only letters that the name starts with
+    can be one, and anything else is the end of a description.
     """
     if line.key in {f"{name.key} logo", f"{name.key} icon"}:
         return True
@@ -184,7 +182,7 @@ def _is_logo(line: PageLine, name: PageLine, *, alone: bool) -> bool:
     plain = name.key.replace(" ", "")
     if plain.startswith(letters) or initials.startswith(letters):
         return True
-    return alone and len(letters) <= _LONGEST_STRANGE_LOGO and not _is_figure(line)
+    return is_full and not letters.isdecimal() and not _is_figure(line) and not _is_verdict(line)
 
 
 def _nothing_fits(lines: Lines, start: int, label: int, name: str, which: str) -> PageRefused:

@@ -53,7 +53,7 @@ _SIGNUP: Final = frozenset(
         "join",
     }
 )
-_BOOKMARKS: Final = "bookmarks"
+_BOOKMARKS: Final = re.compile(r"bookmarks(\s*\(?\d+\)?)?")
 _EMPTY_BOOKMARKS: Final = "no bookmarks yet"
 _NO_BOOKMARKS: Final = frozenset(
     {"loading bookmarks...", _EMPTY_BOOKMARKS, "bookmark tools to save them for later"}
@@ -178,7 +178,7 @@ def _end_of_comparison(lines: Lines) -> int:
     end = next((at for at, line in enumerate(lines) if _ends_a_comparison(line)), len(lines))
     tail = iter(lines[end:])
     for line in tail:
-        if line.key == _BOOKMARKS:
+        if _BOOKMARKS.fullmatch(line.key):
             _check_bookmarks(list(tail))
         elif line.key not in _SIGNUP:
             raise line.expected("the end of the page")
@@ -186,7 +186,7 @@ def _end_of_comparison(lines: Lines) -> int:
 
 
 def _ends_a_comparison(line: PageLine) -> bool:
-    return line.key in _SIGNUP_OPENS or line.key == _BOOKMARKS
+    return line.key in _SIGNUP_OPENS or _BOOKMARKS.fullmatch(line.key) is not None
 
 
 def _check_bookmarks(lines: Lines) -> None:

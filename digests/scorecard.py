@@ -20,7 +20,8 @@ _SCORE: Final = re.compile(
 )
 _VERDICT_ALONE: Final = re.compile(rf"{_DASH}\s*[\u00b7\u2022|]\s*(?P<word>\w+)")
 _NO_REVIEW: Final = re.compile(
-    r"(no reviews?|not reviewed|no verdict|review pending|awaiting review)( yet)?[.\u2026]?",
+    r"(no (panel )?(review|verdict|take|score)s?|not( yet)? (reviewed|scored|rated)"
+    r"|(review |verdict )?pending|awaiting (a )?review|n/?a)( yet)?[.\u2026]?",
     re.IGNORECASE,
 )
 _LONGEST_NAME: Final = 40
@@ -92,7 +93,8 @@ def _is_empty_cell(line: PageLine) -> bool:
 
 def _scored(lines: Lines) -> list[_Row]:
     starts = [at for at, line in enumerate(lines) if _opens(line) or _is_empty_cell(line)]
-    named = _named(lines, starts)
+    tight = _is_tight(lines, starts)
+    named = _named(lines, starts, tight=tight)
     if not starts or starts[0] != (1 if 0 in named else 0):
         raise lines[0].expected(
             "a reviewer's name and, under it, a score such as 88/100 \u00b7 ship"
@@ -107,23 +109,28 @@ def _scored(lines: Lines) -> list[_Row]:
         if len(rows[-1].cells) == _PAIR:
             raise lines[at].expected("the next reviewer's name before a third score")
         rows[-1].cells.append(_cell(lines[at], lines[at + 1 : until], rows[-1].reviewer))
+    for row in rows:
+        if not tight and len(row.cells) < _PAIR:  # a short last line may have passed for a name
+            raise row.at.expected("the name on its score, and a score for each tool")
     return rows
 
 
-def _named(lines: Lines, starts: Sequence[int]) -> set[int]:
-    """Which lines are reviewers' names.
+def _is_tight(lines: Lines, starts: Sequence[int]) -> bool:
+    """Whether names stand directly on their scores, with blank lines around everything else."""
+    on_something = any(at > 0 and not lines[at].after_gap for at in starts)
+    return on_something and any(line.after_gap for line in lines[1:])
 
-    A name stands directly on its score, with blank lines around everything
-    else. On a page that has lost its blank lines a name is known by its look.
-    """
-    before = [at - 1 for at in starts if at > 0 and at - 1 not in starts]
-    tight = {at for at in before if not lines[at + 1].after_gap}
-    if tight and any(line.after_gap for line in lines[1:]):
-        for at in sorted(tight):
+
+def _named(lines: Lines, starts: Sequence[int], *, tight: bool) -> set[int]:
+    """Which lines are reviewers' names: on a page without blank lines they are known by their look."""
+    openers = set(starts)
+    before = [at - 1 for at in starts if at > 0 and at - 1 not in openers]
+    if tight:
+        names = {at for at in before if not lines[at + 1].after_gap}
+        for at in sorted(names):
             if not _looks_like_a_name(lines[at]):
                 raise lines[at].expected("a reviewer's name above the score")
-        return tight
-    openers = set(starts)
+        return names
     return {
         at
         for at in before

@@ -159,6 +159,10 @@ SAME_FACTS: Final[dict[str, Edit]] = {
     "no heading": lambda page: page.replace("AI tool comparison\n\n", "", 1),
     "no logos": lambda page: page.replace("\n\nS\n\n", "\n\n", 1).replace("\n\nM\n\n", "\n\n", 1),
     "longer logos": lambda page: page.replace("\nS\n", "\nSm\n", 1).replace("\nM\n", "\nM8I\n", 1),
+    "pictures for logos": lambda page: page.replace("\nS\n", "\n\U0001f917\n", 1).replace(
+        "\nM\n", "\nXYZ\n", 1
+    ),
+    "a count of bookmarks": lambda page: page.replace("\nBookmarks\n", "\nBookmarks (0)\n"),
     "bars for dots": lambda page: page.replace(" \u00b7 ", " | "),
     "hyphens for dots": lambda page: page.replace(" \u00b7 ", " - "),
     "capital verdicts": lambda page: page.replace("/100 \u00b7 s", "/100 \u00b7 S"),
@@ -272,6 +276,15 @@ def test_a_missing_cell_goes_to_the_tool_whose_panel_lacks_it() -> None:
     left, right = read_page(edited).tools
 
     assert [r.score for r in left.reviews] == [88, 78, 82, 52]
+    assert [r.reviewer for r in right.reviews] == ["Builder", "Skeptic", "Futurist"]
+
+
+def test_a_reviewer_may_have_no_review_yet() -> None:
+    edited = FULL[: FULL.index("74/100")] + "No review yet\n\n" + FULL[FULL.index("Weekly AI") :]
+
+    left, right = read_page(edited).tools
+
+    assert len(left.reviews) == 4
     assert [r.reviewer for r in right.reviews] == ["Builder", "Skeptic", "Futurist"]
 
 
