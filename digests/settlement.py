@@ -105,14 +105,27 @@ def put_back(  # noqa: PLR0913 - the parts of one answer
 
 
 def doubt(
-    session: Session, claim: Claim, *, reason: str, rest_until: datetime | None = None
+    session: Session,
+    claim: Claim,
+    *,
+    reason: str,
+    posted_at: datetime | None = None,
+    rest_until: datetime | None = None,
 ) -> bool:
-    """Nobody knows whether the provider took it; nobody asks about it again before *rest_until*."""
+    """Nobody knows whether the provider took it; nobody asks about it again before *rest_until*.
+
+    *posted_at*: when it may have been taken, if the last attempt was certainly turned away.
+    """
     return changed(
         session,
         update(Batch)
         .where(held(claim), col(Batch.status).in_([BatchStatus.claimed, BatchStatus.uncertain]))
-        .values(status=BatchStatus.uncertain, reason=reason[:500], lease_until=rest_until),
+        .values(
+            status=BatchStatus.uncertain,
+            reason=reason[:500],
+            lease_until=rest_until,
+            posted_at=func.coalesce(posted_at, col(Batch.posted_at)),
+        ),
     )
 
 

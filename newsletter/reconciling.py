@@ -8,7 +8,7 @@ operator (``newsletter settle``). The evidence is stored with the batch.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from digests.models import Batch, BatchStatus, Delivery
 from newsletter import links
 from newsletter.composing import Composed, compose, mailing_of
 from newsletter.database import reading, unit_of_work
-from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found, NotTaken, Outcome
+from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found, NotTaken, Outcome, Unknown
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
 from newsletter.sending import Clock
@@ -73,7 +73,12 @@ def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
     if seen and (how := _by_events(doubt, esp, seen, now=clock(), has_key=has_key)) is not None:
         return how
     if has_key:
-        return _by_same_key(doubt, esp, is_taken=bool(seen), clock=clock, worker=worker)
+        asked = _by_same_key(doubt, esp, is_taken=bool(seen), clock=clock, worker=worker)
+        if isinstance(asked, str):
+            return asked
+        doubt = asked  # this attempt was turned away, which says nothing about the earlier one
+        if esp.traits.search_lag is None:
+            return "not taken this time"
     if esp.traits.search_lag is not None:
         return _by_search(doubt, esp, clock=clock)
     return _looked(doubt, "waits for an event or an operator", now=clock())
@@ -136,8 +141,12 @@ def _by_events(
     return None
 
 
-def _by_same_key(doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker: str) -> str:
+def _by_same_key(
+    doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker: str
+) -> str | Doubt:
     """Post the same bytes under the same key: the provider answers without a second mail.
+
+    Returns the doubt as it stands now when it refuses to, or puts us off.
 
     Where somebody has left since, the first bytes would mail them if the key
     were unknown. So the bytes without them go, unless an event *is_taken* shows
@@ -175,15 +184,19 @@ def _by_same_key(doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker
         return "stopped"
     now = clock()
     with unit_of_work() as session:
-        if not isinstance(outcome, Accepted):
-            wait = outcome.retry_after if isinstance(outcome, NotTaken) else None
+        if isinstance(outcome, Unknown):
+            settlement.doubt(session, claim, reason=f"asked again: {outcome.reason}")
+            return "not answered"
+        if isinstance(outcome, NotTaken):
+            wait = timedelta(seconds=outcome.retry_after or 0)
             settlement.doubt(
                 session,
                 claim,
                 reason=f"asked again: {outcome.reason}",
-                rest_until=now + timedelta(seconds=wait) if wait else None,
+                posted_at=doubt.posted_at,
+                rest_until=now + wait,
             )
-            return "not answered"
+            return replace(doubt, fence=claim.fence)
         if outcome.reason is None and asked is wanted:
             claims.exclude(session, claim, wanted.unwanted, now=now)
         settlement.accept(

@@ -16,7 +16,7 @@ from digests.models import Batch, Delivery, Digest, DigestStatus
 from digests.receipt import Receipt, receipt
 from newsletter import circuit, dispatch, reconciling, sending
 from newsletter.composing import compose
-from newsletter.database import reading, unit_of_work
+from newsletter.database import engine, reading, unit_of_work
 from newsletter.esp import (
     Accepted,
     Copy,
@@ -319,6 +319,8 @@ def test_copies_put_off_at_once_by_two_workers_get_batches_of_their_own(now: dat
 
 @pytest.mark.usefixtures("database")
 def test_the_first_failures_of_a_provider_are_counted_by_all_workers(now: datetime) -> None:
+    engine()  # made before the threads want it
+
     def fail(_: int) -> None:
         with unit_of_work() as session:
             circuit.failed(session, "sendgrid", NotTaken("429"), now=now)
@@ -388,10 +390,32 @@ def test_a_provider_that_is_asked_about_a_key_is_left_alone_as_long_as_it_wants(
     digest_id = start(clock(), people=3)
     esp.answers = [Unknown("no answer"), NotTaken("429", retry_after=30)]
     send_all(digest_id, clock)
-    assert reconcile(clock) == {"not answered": 1}
+    assert reconcile(clock) == {"not taken this time": 1}
 
     clock.now += timedelta(seconds=29)
     assert reconcile(clock) == {}
 
     clock.now += timedelta(seconds=1)
     assert reconcile(clock) == {"same key": 1}
+
+
+@pytest.mark.usefixtures("database")
+def test_a_key_that_is_refused_leaves_the_search_to_decide(
+    clock: Clock, esp: RememberingEsp
+) -> None:
+    # Brevo may find an address wrong before it looks at the key.
+    esp.traits = Traits(
+        100, 10**9, timedelta(hours=1), atomic=True, search_lag=timedelta(minutes=1)
+    )
+    digest_id = start(clock(), people=3)
+    esp.answers = [Unknown("no answer"), *[NotTaken("bad", refused={0: "bad"})] * 4]
+    send_all(digest_id, clock)
+
+    assert reconcile(clock) == {"absent so far": 1}
+    clock.now += timedelta(minutes=5)
+    assert reconcile(clock) == {"provider search: absent": 1}
+    send_all(digest_id, clock)
+    esp.answers = []
+    send_all(digest_id, clock)
+
+    assert (books(digest_id).accepted, books(digest_id).rejected) == (2, 1)

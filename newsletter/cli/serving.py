@@ -118,9 +118,13 @@ def worker(
 
     Example: `newsletter worker --processes 4`
     """
+    from celery.signals import worker_shutdown
+
     from newsletter.tasks import app as celery
 
     engine().dispose()  # migrated by now; the pool's children open their own connections
+    ended: list[int] = []
+    worker_shutdown.connect(lambda sender, **_: ended.append(sender.exitcode or 0), weak=False)
     celery.worker_main(
         [
             "worker",
@@ -132,6 +136,8 @@ def worker(
             "--hostname=worker@%h",
         ]
     )
+    # Celery gives up with a status and does not pass it on; whoever restarts us must see it.
+    raise typer.Exit(max(ended, default=0))
 
 
 def beat() -> None:
