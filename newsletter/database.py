@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Two processes of a fresh clone may start at the same moment; one migrates, the other waits.
 _MIGRATION_LOCK = 0x5EED_0001
+_MAKING = Lock()
 
 
 @lru_cache
@@ -30,6 +32,12 @@ def engine() -> Engine:
 
     In production migrating is a step of the deployment (``newsletter migrate``) and not of a start.
     """
+    with _MAKING:  # a cache is no lock: of many threads that ask first, one makes it
+        return _made()
+
+
+@lru_cache
+def _made() -> Engine:
     made = open_engine(settings().database)
     if settings().is_embedded:
         migrate(made)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Final
 
 from newsletter.esp import Esp
@@ -12,9 +13,18 @@ from newsletter.settings import ProviderSettings, settings
 Words = dict[str, Any]
 
 
+_MAKING: Final = Lock()
+
+
 @lru_cache
 def provider(name: str) -> Esp:
     """The adapter called *name*, with its credentials; at the sandbox on the embedded default."""
+    with _MAKING:  # a cache is no lock: of many threads that ask first, one makes it
+        return _made(name)
+
+
+@lru_cache
+def _made(name: str) -> Esp:
     known: ProviderSettings = getattr(settings(), name)
     words: Words = {
         "api_key": known.token.get_secret_value(),
