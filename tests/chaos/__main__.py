@@ -96,6 +96,7 @@ def run(
             digest_id=digest_id,
             kills=faults.kills(asked.kills, traits=traits, dice=dice),
             troubles=faults.troubles(asked.kills, dice=dice) if asked.kills else [],
+            traits=traits,
             seed=seed,
             dice=dice,
             say=say,
@@ -115,9 +116,7 @@ def run(
         leavers.end()
         left_over = [] if ended else stuck(house.database, digest_id)
         did_not_stop = house.stop()
-        found = verdict.judge(
-            digest_id, mailbox=folder / "var" / "sandbox.db", grace=timedelta(seconds=LEASE)
-        )
+        found = verdict.judge(digest_id, mailbox=house.mailbox, grace=timedelta(seconds=LEASE))
     return Report(
         provider=esp,
         seed=seed,

@@ -93,7 +93,7 @@ def troubles(count: int, *, dice: random.Random) -> list[Trouble]:
     return chosen
 
 
-def bad_day(seed: int, *, brake: bool = False) -> dict[str, Any]:
+def bad_day(seed: int, *, brake: bool = False, loses_events: bool = True) -> dict[str, Any]:
     """The sandbox's plan: a little of everything. *brake* makes it mostly answer 429."""
     rules: list[dict[str, Any]] = [
         {"kind": "refuse", "address": "*@refused.example"},
@@ -119,7 +119,7 @@ def bad_day(seed: int, *, brake: bool = False) -> dict[str, Any]:
             "late": 0.2,
             "late_seconds": 3.0,
             "twice": 0.3,
-            "lost": 0.02,
+            "lost": 0.02 if loses_events else 0.0,
             "shuffle_seconds": 1.0,
         },
     }

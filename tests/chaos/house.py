@@ -24,7 +24,7 @@ SEARCH_LAG: Final = 4.0
 INDEX: Final = 0.8
 TIMEOUT: Final = 1.0
 #: A process that has been there for less was starting: without its store it may give up.
-_COMING_UP: Final = 15.0
+_COMING_UP: Final = 30.0
 
 _DELAYS: Final = {
     "processed": 0.3,
@@ -83,6 +83,11 @@ class House:
     @property
     def web_url(self) -> str:
         return f"http://127.0.0.1:{self.environment['NEWSLETTER_PORT']}"
+
+    @property
+    def mailbox(self) -> Path:
+        """The sandbox's own file."""
+        return self.folder / "var" / "sandbox.db"
 
     @property
     def database(self) -> str:

@@ -8,14 +8,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
 import psycopg
 
+from newsletter.esp import Traits
 from tests.chaos.faults import Kill, Kind, Trouble, bad_day
 from tests.chaos.house import LEASE, SEARCH_LAG, House
 from tests.chaos.nest import send
+from tests.chaos.operator import decide
 from tests.chaos.steps import RARE, Orders
 
 #: Seconds between two kills, on average.
@@ -25,6 +28,7 @@ _PATIENCE: Final = 8.0  # seconds until an order that nobody has met is withdraw
 _LEAD: Final = 0.12  # how far the sending may run ahead of the killing, as a share
 _LAST_PART: Final = 0.9  # of the copies; the others go when the killing is over
 _LOOK_EVERY: Final = 0.4  # seconds
+_DOUBTED_FOR: Final = timedelta(seconds=LEASE + SEARCH_LAG)
 
 
 @dataclass(slots=True)
@@ -51,12 +55,15 @@ class Storm:
         digest_id: int,
         kills: list[Kill],
         troubles: list[Trouble],
+        traits: Traits,
         seed: int,
         dice: random.Random,
         say: Callable[[str], None],
     ) -> None:
         self._house, self._digest_id, self._dice, self._say = house, digest_id, dice, say
         self._left, self._troubles, self._seed = kills, troubles, seed
+        # Without keys and without a search, only events and an operator can settle a doubt.
+        self._needs_operator = traits.key_lives is None and traits.search_lag is None
         self._asked = len(kills)
         self._orders = Orders(house.orders)
         self._standing: dict[str, float] = {}  # step -> when it was ordered
@@ -81,7 +88,7 @@ class Storm:
         """Kill until nothing is left to kill for and the edition is sent; False at *until*."""
         is_planned = False
         next_kill = next_look = time.monotonic()
-        next_trouble = next_kill + 2.0
+        next_trouble = next_decision = next_kill + 2.0
         while (now := time.monotonic()) < until:
             self._house.tend()
             self._see_who_took_orders(now)
@@ -101,6 +108,9 @@ class Storm:
             if now >= next_trouble and self._troubles and self._left:
                 self._trouble(self._troubles.pop())
                 next_trouble = now + PACE * 8 * self._dice.uniform(0.5, 1.5)
+            if self._needs_operator and now >= next_decision:
+                decide(self._digest_id, mailbox=self._house.mailbox, after=_DOUBTED_FOR)
+                next_decision = now + _LOOK_EVERY * 5
             time.sleep(0.02)
         return False
 
@@ -189,7 +199,7 @@ class Storm:
     def _order_the_day(self, *, brake: bool) -> None:
         if self._brake is brake:
             return
-        plan = bad_day(self._seed, brake=brake)
+        plan = bad_day(self._seed, brake=brake, loses_events=not self._needs_operator)
         try:
             answer = httpx.put(f"{self._house.sandbox_url}/sandbox/faults", json=plan, timeout=2)
             answer.raise_for_status()

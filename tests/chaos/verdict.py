@@ -61,7 +61,7 @@ def judge(digest_id: int, *, mailbox: Path, grace: timedelta) -> Verdict:
     """Compare; *grace* is how long after somebody left a claimed copy may still have gone."""
     copies: defaultdict[int, list[Mail]] = defaultdict(list)
     verdict = Verdict()
-    for mail in _mails(mailbox):
+    for mail in mails(mailbox):
         copy = links.copy_of_ref(mail.ref)
         if copy is None or copy.digest_id != digest_id:
             verdict.unbooked += 1
@@ -81,8 +81,8 @@ def judge(digest_id: int, *, mailbox: Path, grace: timedelta) -> Verdict:
         for row in _ledger(session, digest_id):
             fates[row.fate] += 1
             _compare(verdict, row, copies.pop(row.subscriber_id, []), grace)
-        for stranger, mails in copies.items():
-            verdict.unbooked += len(mails)
+        for stranger, theirs in copies.items():
+            verdict.unbooked += len(theirs)
             _note(verdict, f"subscriber {stranger} has a copy and no row in the ledger")
         for fate, count in (
             ("accepted", books.accepted),
@@ -165,7 +165,7 @@ def _ledger(session: Session, digest_id: int) -> Iterator[_Row]:
         yield _Row(who, fate, reason, address, left, batch)
 
 
-def _mails(mailbox: Path) -> Iterator[Mail]:
+def mails(mailbox: Path) -> Iterator[Mail]:
     """Everything the provider took, from its own file: also what it never told anybody."""
     with sqlite3.connect(f"file:{mailbox}?mode=ro", uri=True) as store:
         for recipient, ref, batch, accepted_at in store.execute(
