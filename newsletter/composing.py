@@ -67,15 +67,13 @@ def compose(session: Session, claim: Claim, *, as_posted: bool = False) -> Compo
     people: list[int] = []
     copies: list[Copy] = []
     unwanted: dict[str, list[int]] = {}
-    sealed = links.signer().seal(claim.digest_id, (row[0] for row in rows))
-    for (subscriber_id, address, joined_at, reason), (ref, *tokens) in zip(
-        rows, sealed, strict=True
-    ):
+    sealed = links.signer().seal(claim.digest_id, [row[0] for row in rows])
+    for (subscriber_id, address, joined_at, reason), tags in zip(rows, sealed, strict=True):
         if address is None or (reason is not None and not as_posted):
             unwanted.setdefault(reason or "erased", []).append(subscriber_id)
             continue
         people.append(subscriber_id)
-        copies.append(Copy(ref, address, (*tokens, _day(joined_at.date()))))
+        copies.append(Copy(tags[0], address, (*tags[1:], _day(joined_at.date()))))
     return Composed(copies, people, unwanted)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,8 @@ class Content:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One person's copy.
+class Copy(NamedTuple):
+    """One person's copy; a tuple, because a million of them are made.
 
     *ref* is our delivery reference, opaque, of ``[A-Za-z0-9_-]``, at most 64
     characters: providers hand it back in their events. *values* stand in the
