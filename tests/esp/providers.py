@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.parser import BytesParser
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -33,14 +34,8 @@ MAKES: Final[Mapping[str, Make]] = {
     "resend": lambda **more: Resend(**{"api_key": "re_key"} | more),
     "mailgun": lambda **more: Mailgun(**{"api_key": "key", "domain": "mg.example.com"} | more),
     "postmark": lambda **more: Postmark(**{"api_key": "token"} | more),
-    "ses": lambda **more: Ses(
-        **{
-            "key_id": "AKIDEXAMPLE",
-            "api_key": "secret",
-            "region": "eu-central-1",
-            "clock": lambda: NOW,
-        }
-        | more
+    "ses": partial(
+        Ses, key_id="AKIDEXAMPLE", api_key="secret", region="eu-central-1", clock=lambda: NOW
     ),
     "brevo": lambda **more: Brevo(**{"api_key": "key"} | more),
 }

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,7 @@ def test_a_kill_in_the_middle_of_a_send_loses_nothing_that_was_answered(
     sender = threading.Thread(target=send)
     sender.start()
     for _ in range(3):
-        before = len(answered)
-        wait_until(lambda before=before: len(answered) > before + 200)
+        wait_until(partial(longer_than, answered, len(answered) + 200))
         process.end(signal.SIGKILL)
         process.start()
     stop.set()
@@ -148,3 +148,7 @@ def test_a_mailbox_of_another_version_is_put_aside(tmp_path: Path) -> None:
     assert store.read().execute("SELECT count(*) FROM message").fetchone()[0] == 0
     store.close()
     assert (tmp_path / "sandbox.db.v0").exists()
+
+
+def longer_than(seen: Sized, length: int) -> bool:
+    return len(seen) > length

@@ -105,7 +105,12 @@ def test_the_event_log_is_asked_by_tag_and_read_in_pages(
     mailgun(a_form(1, 2, 3))
     mailgun(a_form(4, **{"o:tag": "b-2"}))
     clock.tick(minutes=1)
-    asked = {"tags": "b-1", "event": "accepted", "limit": 2, "ascending": "yes"}
+    asked: dict[str, str | int] = {
+        "tags": "b-1",
+        "event": "accepted",
+        "limit": 2,
+        "ascending": "yes",
+    }
     mine = ("api", keys.mailgun_api_key)
 
     first = client.get("/v3/shiporskip.example/events", params=asked, auth=mine).json()
