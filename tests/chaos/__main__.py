@@ -19,10 +19,12 @@ from tests.chaos import edition, faults, verdict
 from tests.chaos.house import LEASE, House, Shape
 from tests.chaos.nest import Nest
 from tests.chaos.report import Report, table
+from tests.chaos.sabotage import SABOTAGES
 from tests.chaos.storm import PACE, Storm, stuck
 from tests.servers import Postgres, Redis
 
 _WIDTH: Final = 110
+_LINE_EVERY: Final = 10.0  # seconds, where lines are kept
 
 
 def main() -> int:
@@ -84,20 +86,22 @@ def run(
         batch_size=batch_size,
         # About as many calls as make the sending last for as long as the killing.
         calls_per_second=max(10.0, 3 * asked.recipients / batch_size / pace) if pace else 0,
+        sabotage=asked.sabotage,
     )
     postgres, redis, nest = servers
     house = House(folder, postgres=postgres, redis=redis, nest=nest, dice=dice, shape=shape)
     with _moved_in(house):
         say("preparing")
-        digest_id, last_week = edition.prepare(asked.recipients)
+        last_week = edition.prepare(asked.recipients, by_schedule=asked.calm)
         traits = provider(esp.partition(",")[0]).traits
         storm = Storm(
             house,
-            digest_id=digest_id,
+            last_week=last_week,
             kills=faults.kills(asked.kills, traits=traits, dice=dice),
             troubles=faults.troubles(asked.kills, dice=dice) if asked.kills else [],
             traits=traits,
             seed=seed,
+            calm=asked.calm,
             dice=dice,
             say=say,
         )
@@ -114,9 +118,11 @@ def run(
         limit = 60 + 2 * asked.kills + asked.recipients / 50
         ended = storm.rage(until=time.monotonic() + limit, once_planned=leavers.start)
         leavers.end()
-        left_over = [] if ended else stuck(house.database, digest_id)
+        left_over = [] if ended else stuck(house.database, storm.digest_id)
         did_not_stop = house.stop()
-        found = verdict.judge(digest_id, mailbox=house.mailbox, grace=timedelta(seconds=LEASE))
+        found = verdict.judge(
+            storm.digest_id, mailbox=house.mailbox, grace=timedelta(seconds=LEASE)
+        )
     return Report(
         provider=esp,
         seed=seed,
@@ -151,15 +157,23 @@ def _providers(wanted: str) -> list[str]:
 
 
 def _teller(esp: str, *, quiet: bool) -> Callable[[str], None]:
-    """One line that is written over, for people; nothing for programs."""
-    shown = sys.stderr.isatty() and not quiet
+    """One line that is written over on a screen, a line now and then in a log, none for programs."""
+    is_screen = sys.stderr.isatty()
     began = time.monotonic()
+    last = -_LINE_EVERY
 
     def say(what: str) -> None:
-        if not shown:
+        nonlocal last
+        now = time.monotonic() - began
+        line = f"{esp}, {now:4.0f} s: {what}" if what else ""
+        if quiet:
             return
-        line = f"{esp}, {time.monotonic() - began:4.0f} s: {what}" if what else ""
-        print(f"\r{line[:_WIDTH]:<{_WIDTH}}", end="" if what else "\r", file=sys.stderr, flush=True)
+        if is_screen:
+            end = "" if what else "\r"
+            print(f"\r{line[:_WIDTH]:<{_WIDTH}}", end=end, file=sys.stderr, flush=True)
+        elif what and now - last >= _LINE_EVERY:
+            last = now
+            print(line, file=sys.stderr, flush=True)
 
     return say
 
@@ -179,6 +193,15 @@ def _asked() -> argparse.Namespace:
     )
     parser.add_argument("--workers", type=int, default=3, help="workers of two processes each (3)")
     parser.add_argument("--beats", type=int, default=2, help="beats (2)")
+    parser.add_argument(
+        "--calm", action="store_true", help="nothing goes wrong at the provider (and --kills 0)"
+    )
+    parser.add_argument(
+        "--sabotage",
+        choices=list(SABOTAGES),
+        default="",
+        help="take a precaution out of the workers, to see that chaos finds it",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document, nothing else")
     parser.add_argument("--keep", action="store_true", help="keep the logs and the mailbox")
     asked = parser.parse_args()

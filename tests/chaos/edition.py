@@ -14,6 +14,7 @@ from digests.models import Digest
 from newsletter import links
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.demo import plan_first_digest, take_in_examples
 from newsletter.links import Purpose
 from newsletter.settings import settings
 from subscribers.addresses import address_key
@@ -29,15 +30,23 @@ _BOUNCES_EVERY: Final = 157
 _SUPPRESSED_EVERY: Final = 173
 
 
-def prepare(recipients: int) -> tuple[int, int]:
-    """Fill the store and approve an edition that is due now; returns its id and last week's."""
+def prepare(recipients: int, *, by_schedule: bool) -> int:
+    """Fill the store with readers and an edition that is due now; returns last week's id.
+
+    *by_schedule*: the edition is yet to be assembled, from the example pages, by
+    whichever beat takes the schedule's turn. Otherwise it is approved already,
+    and small, so that a run measures the ledger and not the mail's weight.
+    """
     now = utc_now()
     with unit_of_work() as session:
         _add_people(session, recipients, now=now)
         last_week = _last_week(session, now=now - timedelta(weeks=1))
-    with unit_of_work() as session:
-        digest = an_approved_digest(session, now=now, issue=THIS_WEEK)
-        return digest.id or 0, last_week
+        if by_schedule:
+            take_in_examples(session, now=now)
+            plan_first_digest(session, now=now)
+        else:
+            an_approved_digest(session, now=now, issue=THIS_WEEK)
+    return last_week
 
 
 class Leavers(threading.Thread):

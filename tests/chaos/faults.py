@@ -93,6 +93,11 @@ def troubles(count: int, *, dice: random.Random) -> list[Trouble]:
     return chosen
 
 
+def quiet_day() -> dict[str, Any]:
+    """Nothing goes wrong."""
+    return {"seed": 0, "rules": [], "webhooks": {}}
+
+
 def bad_day(seed: int, *, brake: bool = False, loses_events: bool = True) -> dict[str, Any]:
     """The sandbox's plan: a little of everything. *brake* makes it mostly answer 429."""
     rules: list[dict[str, Any]] = [

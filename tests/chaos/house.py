@@ -230,7 +230,13 @@ class House:
 
         sandbox = part("sandbox", delays=_DELAYS, retry_scale=0.02, batch_interval=0.5)
         workers = [
-            part("worker", n, processes=self.shape.processes, orders=str(self.orders))
+            part(
+                "worker",
+                n,
+                processes=self.shape.processes,
+                orders=str(self.orders),
+                sabotage=self.shape.sabotage,
+            )
             for n in range(1, self.shape.workers + 1)
         ]
         beats = [part("beat", n) for n in range(1, self.shape.beats + 1)]
@@ -248,6 +254,7 @@ class Shape:
     beats: int = 2
     batch_size: int = 50
     calls_per_second: float = 0
+    sabotage: str = ""
 
 
 def forget_settings() -> None:

@@ -115,8 +115,11 @@ def run(part: str, words: Mapping[str, Any]) -> int:
     settings.cache_clear()
     match part:
         case "worker":
+            from tests.chaos.sabotage import commit  # noqa: PLC0415
             from tests.chaos.steps import Orders, install  # noqa: PLC0415
 
+            if words["sabotage"]:
+                commit(str(words["sabotage"]))
             install(Orders(Path(words["orders"])))
             serving.worker(processes=int(words["processes"]))
         case "beat":

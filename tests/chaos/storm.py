@@ -15,7 +15,7 @@ import httpx
 import psycopg
 
 from newsletter.esp import Traits
-from tests.chaos.faults import Kill, Kind, Trouble, bad_day
+from tests.chaos.faults import Kill, Kind, Trouble, bad_day, quiet_day
 from tests.chaos.house import LEASE, SEARCH_LAG, House
 from tests.chaos.nest import send
 from tests.chaos.operator import decide
@@ -52,16 +52,17 @@ class Storm:
         self,
         house: House,
         *,
-        digest_id: int,
+        last_week: int,
         kills: list[Kill],
         troubles: list[Trouble],
         traits: Traits,
         seed: int,
+        calm: bool,
         dice: random.Random,
         say: Callable[[str], None],
     ) -> None:
-        self._house, self._digest_id, self._dice, self._say = house, digest_id, dice, say
-        self._left, self._troubles, self._seed = kills, troubles, seed
+        self._house, self._last_week, self._dice, self._say = house, last_week, dice, say
+        self._left, self._troubles, self._seed, self._calm = kills, troubles, seed, calm
         # Without keys and without a search, only events and an operator can settle a doubt.
         self._needs_operator = traits.key_lives is None and traits.search_lag is None
         self._asked = len(kills)
@@ -73,6 +74,7 @@ class Storm:
         self.steps: Counter[str] = Counter()
         self.troubles: Counter[Trouble] = Counter()
         self.progress = Progress()
+        self.digest_id = 0
 
     @property
     def made(self) -> int:
@@ -109,7 +111,7 @@ class Storm:
                 self._trouble(self._troubles.pop())
                 next_trouble = now + PACE * 8 * self._dice.uniform(0.5, 1.5)
             if self._needs_operator and now >= next_decision:
-                decide(self._digest_id, mailbox=self._house.mailbox, after=_DOUBTED_FOR)
+                decide(self.digest_id, mailbox=self._house.mailbox, after=_DOUBTED_FOR)
                 next_decision = now + _LOOK_EVERY * 5
             time.sleep(0.02)
         return False
@@ -159,6 +161,11 @@ class Storm:
                 self._missed.add(step)
                 self._left.append(Kill(Kind.step, step) if again else Kill(Kind.child))
 
+    def _is_hopeless(self, step: str, since: float, *, now: float) -> bool:
+        if step == "planning":  # it has been planned: nobody comes this way any more
+            return bool(self.progress.copies)
+        return step not in RARE and now - since > _PATIENCE
+
     def _trouble(self, trouble: Trouble) -> None:
         match trouble:
             case Trouble.cut:
@@ -181,15 +188,17 @@ class Storm:
         try:
             with psycopg.connect(self._house.database, connect_timeout=2) as connection:
                 found = connection.execute(
-                    "SELECT status FROM digest WHERE id = %s", (self._digest_id,)
+                    "SELECT id, status FROM digest WHERE id <> %s ORDER BY id", (self._last_week,)
                 ).fetchone()
+                if found is None:
+                    return  # nobody has assembled it yet
                 rows = connection.execute(
                     "SELECT status, sum(size) FROM batch WHERE digest_id = %s GROUP BY status",
-                    (self._digest_id,),
+                    (found[0],),
                 ).fetchall()
         except psycopg.Error:
             return
-        self.progress.status = str(found[0]) if found else "missing"
+        self.digest_id, self.progress.status = int(found[0]), str(found[1])
         self.progress.copies = Counter({str(status): int(size) for status, size in rows})
         killed = self.made / self._asked if self._asked else 1.0
         standing = any(step not in RARE for step in self._standing)
@@ -199,7 +208,9 @@ class Storm:
     def _order_the_day(self, *, brake: bool) -> None:
         if self._brake is brake:
             return
-        plan = bad_day(self._seed, brake=brake, loses_events=not self._needs_operator)
+        plan = quiet_day()
+        if not self._calm:
+            plan = bad_day(self._seed, brake=brake, loses_events=not self._needs_operator)
         try:
             answer = httpx.put(f"{self._house.sandbox_url}/sandbox/faults", json=plan, timeout=2)
             answer.raise_for_status()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
@@ -18,7 +18,8 @@ from newsletter.database import reading
 from subscribers.engagement import Engagement
 from subscribers.models import Subscriber
 
-_SHOWN = 20  # of each thing that is wrong
+_SHOWN: Final = 20  # things that are wrong
+_EDITIONS: Final = 2  # last week's and this week's
 
 
 class Mail(NamedTuple):
@@ -72,9 +73,12 @@ def judge(digest_id: int, *, mailbox: Path, grace: timedelta) -> Verdict:
         digest = session.get_one(Digest, digest_id)
         books = receipt(session, digest)
         verdict.audience, verdict.closes = books.audience, books.closes and books.is_final
-        verdict.reasons, verdict.proofs = books.reasons, books.proofs
+        verdict.reasons, verdict.proofs = books.reasons, _proofs(session, digest_id)
         if not verdict.closes:
             _note(verdict, f"the books do not close: {books.as_json()}")
+        editions = session.scalars(select(col(Digest.issue))).all()
+        if len(editions) != _EDITIONS:
+            _note(verdict, f"the store has the editions {', '.join(editions)}")
         if digest.status != "sent":
             _note(verdict, f"the edition is {digest.status} and not sent")
         fates: Counter[str] = Counter()
@@ -163,6 +167,21 @@ def _ledger(session: Session, digest_id: int) -> Iterator[_Row]:
         # Who bounced "left" because of this very copy.
         left = left_at if how == "one-click unsubscribe" else None
         yield _Row(who, fate, reason, address, left, batch)
+
+
+def _proofs(session: Session, digest_id: int) -> dict[str, int]:
+    """Copies once uncertain, by what settled them and how."""
+    found: Counter[str] = Counter()
+    for evidence, size in session.execute(
+        select(col(Batch.evidence), col(Batch.size)).where(
+            col(Batch.digest_id) == digest_id, col(Batch.evidence).is_not(None)
+        )
+    ):
+        for proof in evidence or []:
+            how, _, _ = str(proof.get("said", "")).partition(":")
+            by = str(proof["by"])
+            found[f"{by}: {how}" if how in {"found", "absent"} else by] += size
+    return dict(sorted(found.items()))
 
 
 def mails(mailbox: Path) -> Iterator[Mail]:
