@@ -152,8 +152,8 @@ def _moved_in(house: House) -> Iterator[None]:
         house.leave()
 
 
-def _providers(wanted: str) -> list[str]:
-    return list(adapters) if wanted == "all" else [wanted]
+def _providers(wanted: list[str]) -> list[str]:
+    return list(adapters) if "all" in wanted else list(dict.fromkeys(wanted))
 
 
 def _teller(esp: str, *, quiet: bool) -> Callable[[str], None]:
@@ -188,8 +188,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="the same seed chooses the same faults")
     parser.add_argument(
         "--provider",
-        default="sendgrid",
-        help="one of " + ", ".join(adapters) + "; two with a comma, for failing over; or all",
+        action="append",
+        help="one of " + ", ".join(adapters) + "; two with a comma, for failing over; or all;"
+        " several times for a run with each (sendgrid)",
     )
     parser.add_argument("--workers", type=int, default=3, help="workers of two processes each (3)")
     parser.add_argument("--beats", type=int, default=2, help="beats (2)")
@@ -205,7 +206,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON document, nothing else")
     parser.add_argument("--keep", action="store_true", help="keep the logs and the mailbox")
     asked = parser.parse_args()
-    unknown = [name for name in asked.provider.split(",") if name != "all" and name not in adapters]
+    asked.provider = asked.provider or ["sendgrid"]
+    named = [name for one in asked.provider for name in one.split(",")]
+    unknown = [name for name in named if name != "all" and name not in adapters]
     if unknown:
         parser.error(
             f"there is no provider {unknown[0]!r}; known are {', '.join(adapters)} and all"

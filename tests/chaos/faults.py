@@ -67,22 +67,21 @@ def reachable(traits: Traits) -> tuple[str, ...]:
 def kills(count: int, *, traits: Traits, dice: random.Random) -> list[Kill]:
     """*count* kills in the order in which they come: each step and each kind first, then by weight."""
     everywhere = [step for step in reachable(traits) if step not in steps.RARE]
+    # The edition is planned once, at the start: who dies there, dies first. Who closes the books
+    # dies last. A short run has neither to spare.
+    is_long = count > len(steps.STEPS)
+    before = [Kill(Kind.step, "planning")] * (2 if is_long else 1 if count > 1 else 0)
+    after = [Kill(Kind.step, "closing")] * is_long
+    between = count - len(before) - len(after)
     dice.shuffle(everywhere)
     at_steps = [Kill(Kind.step, step) for step in everywhere]
-    at_random = [Kill(kind) for kind in _ALWAYS]
-    first = list(_interleaved(at_steps, at_random))[:count]
-    dice.shuffle(first)
-    chosen = list(first)
-    while len(chosen) < count:
+    chosen = list(_interleaved(at_steps, [Kill(kind) for kind in _ALWAYS]))[:between]
+    dice.shuffle(chosen)
+    while len(chosen) < between:
         kind = dice.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
         step = dice.choice(everywhere) if kind is Kind.step else ""
         chosen.append(Kill(kind, step))
-    # The edition is planned once, at the start: who dies there, dies first.
-    for place in range(2 if count > len(steps.STEPS) else 1 if count > 1 else 0):
-        chosen[place] = Kill(Kind.step, "planning")
-    if count > len(steps.STEPS):
-        chosen[-1] = Kill(Kind.step, "closing")  # and who closes the books, dies last
-    return chosen
+    return before + chosen + after
 
 
 def troubles(count: int, *, dice: random.Random) -> list[Trouble]:
