@@ -13,7 +13,7 @@ from digests.comparisons import Revision
 from digests.edition import Edition, Entry
 from digests.facts import ComparisonFacts, Verdict
 from digests.models import Digest, DigestItem
-from digests.schedule import Occurrence, OccurrenceStatus, Schedule, take
+from digests.schedule import Occurrence, OccurrenceStatus, Schedule, instant, take
 
 #: A comparison that found no place in any edition for this long is no longer news.
 STALE_AFTER: Final = timedelta(weeks=8)
@@ -26,7 +26,11 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
     assembles, and its comparisons are consumed in the same transaction.
     """
     schedule = session.get_one(Schedule, turn.schedule_id)
-    late_after = turn.send_at + timedelta(minutes=schedule.late_for)
+    # Where everyone gets it at their own time, the day is the appointment's and not that of
+    # the first clocks, and it is late by the clock of the schedule's own zone.
+    appointment = instant(turn.on_date, schedule.at, schedule.zone)
+    dated_at = appointment if schedule.local_time else turn.send_at
+    late_after = dated_at + timedelta(minutes=schedule.late_for)
     if now > late_after:
         why = f"due at {turn.send_at:%Y-%m-%d %H:%M} UTC, found only at {now:%Y-%m-%d %H:%M} UTC"
         take(session, turn, status=OccurrenceStatus.missed, reason=why, now=now)
@@ -40,8 +44,8 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         return None
     entries = wording.without_repeats([_entry(revision) for revision in chosen])
     digest = Digest(
-        issue=next_issue(session, turn.send_at, schedule.zone),
-        number=turn.send_at.astimezone(ZoneInfo(schedule.zone)).isocalendar().week,
+        issue=next_issue(session, dated_at, schedule.zone),
+        number=dated_at.astimezone(ZoneInfo(schedule.zone)).isocalendar().week,
         occurrence_id=turn.id,
         zone=schedule.zone,
         window_start=_window_start(session, schedule, turn),
@@ -97,7 +101,7 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
     rows = session.exec(
         select(Revision)
         .join(DigestItem, col(DigestItem.revision_id) == col(Revision.id))
-        .where(col(DigestItem.digest_id) == (digest.corrects_id or digest.id))
+        .where(col(DigestItem.digest_id) == _holder_of_items(session, digest))
         .order_by(col(DigestItem.position))
     ).all()
     if digest.corrects_id:  # a correction says what is true now
@@ -105,12 +109,19 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
     return Edition(
         issue=digest.issue,
         number=digest.number,
-        dated=digest.send_at.astimezone(ZoneInfo(digest.zone)).date(),
+        dated=digest.local_day or digest.send_at.astimezone(ZoneInfo(digest.zone)).date(),
         subject=digest.subject,
         preheader=digest.preheader,
         opening=digest.opening,
         entries=wording.without_repeats([_entry(revision, address=address) for revision in rows]),
     )
+
+
+def _holder_of_items(session: Session, digest: Digest) -> int | None:
+    """Whose comparisons *digest* says: its own, or those of the edition it corrects, however often."""
+    while digest.corrects_id is not None:
+        digest = session.get_one(Digest, digest.corrects_id)
+    return digest.id
 
 
 def _newest(session: Session, revision: Revision) -> Revision:

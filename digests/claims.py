@@ -52,6 +52,7 @@ class Claim:
     key: str
     size: int
     attempts: int
+    put_off: int
     provider: str | None
     first_posted_at: datetime | None
     body_hash: str | None
@@ -76,6 +77,7 @@ _CLAIMED: Final = (
     BATCH.c.key,
     BATCH.c.size,
     BATCH.c.attempts,
+    BATCH.c.put_off,
     BATCH.c.provider,
     BATCH.c.first_posted_at,
     BATCH.c.body_hash,

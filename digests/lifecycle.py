@@ -13,7 +13,9 @@ NEXT: Final[dict[DigestStatus, frozenset[DigestStatus]]] = {
     DigestStatus.approved: frozenset(
         {DigestStatus.draft, DigestStatus.sending, DigestStatus.cancelled}
     ),
-    DigestStatus.sending: frozenset({DigestStatus.paused, DigestStatus.sent}),
+    DigestStatus.sending: frozenset(
+        {DigestStatus.paused, DigestStatus.sent, DigestStatus.cancelled}
+    ),
     DigestStatus.paused: frozenset({DigestStatus.sending, DigestStatus.cancelled}),
     DigestStatus.sent: frozenset(),
     DigestStatus.cancelled: frozenset(),
@@ -47,6 +49,25 @@ class NotWhatWasSeen(DigestError):
         super().__init__(
             f"Digest {issue} has changed since you looked at it; preview it again and approve that."
         )
+        self.issue = issue
+
+
+class TooLate(DigestError):
+    """Its hour has passed by more than its schedule allows."""
+
+    def __init__(self, issue: str, late_after: datetime) -> None:
+        super().__init__(
+            f"Digest {issue} could go until {late_after:%Y-%m-%d %H:%M} UTC; "
+            f"`newsletter move {issue} --to ...` gives it another hour."
+        )
+        self.issue, self.late_after = issue, late_after
+
+
+class NothingInIt(DigestError):
+    """An edition without comparisons is no edition."""
+
+    def __init__(self, issue: str) -> None:
+        super().__init__(f"Digest {issue} holds no comparison, so there is nothing to send.")
         self.issue = issue
 
 

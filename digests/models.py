@@ -75,6 +75,9 @@ class Digest(SQLModel, table=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     paused_reason: str | None = Field(default=None, max_length=500)
+    tolerated: dict[str, int] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True))
+    )  # the signs a person had seen when they let a stopped send go on
     local_day: date | None = None  # with ``local_at``: everyone at that time in their own zone
     local_at: time | None = None
     corrects_id: int | None = Field(default=None, foreign_key="digest.id")
@@ -133,6 +136,7 @@ class Batch(SQLModel, table=True):
     key: str = Field(max_length=36)  # the idempotency key, the same for every attempt
     fence: int = 0
     attempts: int = 0
+    put_off: int = 0  # how often the provider took its neighbours and put these copies off
     claimed_by: str | None = Field(default=None, max_length=80)
     lease_until: datetime | None = None
     posted_at: datetime | None = None  # the intent: from here on the provider may have it

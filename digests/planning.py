@@ -78,11 +78,13 @@ def plan(  # noqa: PLR0913 - each is a decision of the digest's own
             "rendition_id": renditions[group.rendition],
             "size": min(batch_size, group.size - index * batch_size),
             "wave": group.wave,
-            "not_before": slots.get(group.slot) if slots is not None else None,
+            # The canary goes when the edition starts: the rest of the world waits for its hold.
+            "not_before": slots.get(group.slot) if slots is not None and group.wave else None,
             "status": "planned",
             "key": str(uuid4()),
             "fence": 0,
             "attempts": 0,
+            "put_off": 0,
         }
         for group, first in zip(groups, firsts, strict=True)
         for index in range(math.ceil(group.size / batch_size))

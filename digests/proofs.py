@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import uuid4
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import ColumnElement, CursorResult, or_, update
 from sqlmodel import Session, col
 
 from digests.claims import changed
@@ -36,18 +36,20 @@ def prove_accepted(  # noqa: PLR0913 - which batch, and how it is known
         number,
         fence=fence,
         evidence=evidence,
+        now=now,
         status=BatchStatus.accepted,
         settled_at=now,
         lease_until=None,
     )
 
 
-def prove_absent(
+def prove_absent(  # noqa: PLR0913 - which batch, and how it is known
     session: Session,
     digest_id: int,
     number: int,
     *,
     evidence: dict[str, Any],
+    now: datetime,
     fence: int | None = None,
 ) -> bool:
     """The provider never took an uncertain batch: plan it again. False if it is settled.
@@ -62,6 +64,7 @@ def prove_absent(
         number,
         fence=fence,
         evidence=evidence,
+        now=now,
         status=BatchStatus.planned,
         key=str(uuid4()),
         lease_until=None,
@@ -111,13 +114,18 @@ def prove_copies(  # noqa: PLR0913 - which copies, and how it is known
     return cast("CursorResult[Any]", done).rowcount
 
 
-def _settle_uncertain(
+def _nobody_asks(now: datetime) -> ColumnElement[bool]:
+    return or_(col(Batch.lease_until).is_(None), col(Batch.lease_until) <= now)
+
+
+def _settle_uncertain(  # noqa: PLR0913 - as above
     session: Session,
     digest_id: int,
     number: int,
     *,
     fence: int | None,
     evidence: dict[str, Any],
+    now: datetime,
     **values: object,
 ) -> bool:
     batch = session.get(Batch, (digest_id, number))
@@ -132,6 +140,8 @@ def _settle_uncertain(
             col(Batch.number) == number,
             col(Batch.status) == BatchStatus.uncertain,
             col(Batch.fence) == (batch.fence if fence is None else fence),
+            # Somebody may be asking the provider about it at this very moment.
+            *((_nobody_asks(now),) if fence is None else ()),
         )
         .values(evidence=[*(batch.evidence or []), evidence], **values),
     )

@@ -173,30 +173,34 @@ def sweep(session: Session, *, now: datetime) -> tuple[int, int]:
 
 def refuse(session: Session, digest_id: int, refused: Mapping[int, str], *, now: datetime) -> None:
     """These addresses were refused for good; their neighbours are not touched."""
+    by_reason: dict[str, list[int]] = {}
     for subscriber_id, reason in refused.items():
+        by_reason.setdefault(reason[:300], []).append(subscriber_id)
+    for reason, ids in by_reason.items():
         session.execute(
             update(Delivery)
             .where(
                 col(Delivery.digest_id) == digest_id,
-                col(Delivery.subscriber_id) == subscriber_id,
+                col(Delivery.subscriber_id).in_(ids),
                 col(Delivery.outcome).is_(None),
             )
-            .values(outcome=Outcome.rejected, reason=reason[:300], decided_at=now)
+            .values(outcome=Outcome.rejected, reason=reason, decided_at=now)
             .execution_options(synchronize_session=False)
         )
 
 
-def split(
+def split(  # noqa: PLR0913 - whose copies, and until when
     session: Session,
     digest_id: int,
     number: int,
     subscriber_ids: Collection[int],
     *,
     not_before: datetime | None = None,
+    put_off: int = 1,
 ) -> int | None:
     """Move the copies that were certainly not taken to a batch of their own; returns its number.
 
-    It keeps count of the attempts, so that nobody is put off for ever.
+    It counts how often they were put off, so that nobody waits for ever.
     """
     # The edition's row is the lock: two batches split at once must not take the same number.
     session.execute(
@@ -234,7 +238,8 @@ def split(
             key=str(uuid4()),
             fence=0,
             attempts=old.attempts,
-            reason=f"the provider put these copies of batch {number} off",
+            put_off=old.put_off + put_off,
+            reason=f"parted from batch {number}",
         )
     )
     session.execute(
@@ -244,6 +249,29 @@ def split(
         .execution_options(synchronize_session=False)
     )
     return fresh
+
+
+def close_planned(session: Session, digest_id: int, *, reason: str, now: datetime) -> None:
+    """What is still planned of a cancelled edition is excluded; what is in flight settles as ever."""
+    planned = select(col(Batch.number)).where(
+        col(Batch.digest_id) == digest_id, col(Batch.status) == BatchStatus.planned
+    )
+    session.execute(
+        update(Delivery)
+        .where(
+            col(Delivery.digest_id) == digest_id,
+            col(Delivery.batch).in_(planned),
+            col(Delivery.outcome).is_(None),
+        )
+        .values(outcome=Outcome.excluded, reason=reason, decided_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Batch)
+        .where(col(Batch.digest_id) == digest_id, col(Batch.status) == BatchStatus.planned)
+        .values(status=BatchStatus.rejected, reason=reason, settled_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def close_if_nothing_is_left(session: Session, digest_id: int, number: int) -> None:

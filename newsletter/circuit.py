@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -27,13 +27,25 @@ class Circuit(SQLModel, table=True):
 
 
 def choose(session: Session, names: Sequence[str], *, now: datetime) -> str | None:
-    """The first of *names* that may be called now; None when all of them rest."""
-    resting = {
-        name
-        for name, until in session.connection().execute(_KNOWN)
-        if until is not None and until > now
-    }
-    return next((name for name in names if name not in resting), None)
+    """The first of *names* that may be called now; None when all of them rest.
+
+    Of those whose rest is over only one caller is let through at a time: its
+    call decides for the others.
+    """
+    known = {row.provider: row for row in session.connection().execute(_KNOWN)}
+    for name in names:
+        state = known.get(name)
+        if state is None or state.open_until is None:
+            return name
+        if state.open_until <= now and _take_the_probe(session, name, now=now):
+            return name
+    return None
+
+
+def _take_the_probe(session: Session, name: str, *, now: datetime) -> bool:
+    rest = now + timedelta(seconds=settings().breaker_rest)
+    taken = session.connection().execute(_PROBE, {"whose": name, "at": now, "rest": rest})
+    return taken.rowcount == 1
 
 
 def closed(session: Session, name: str) -> None:
@@ -42,9 +54,17 @@ def closed(session: Session, name: str) -> None:
 
 
 _KNOWN: Final = select(col(Circuit.provider), col(Circuit.open_until))
+_PROBE: Final = (
+    update(Circuit)
+    .where(col(Circuit.provider) == bindparam("whose"), col(Circuit.open_until) <= bindparam("at"))
+    .values(open_until=bindparam("rest"))
+)
 _CLOSE: Final = (
     update(Circuit)
-    .where(col(Circuit.provider) == bindparam("whose"), col(Circuit.failures) > 0)
+    .where(
+        col(Circuit.provider) == bindparam("whose"),
+        or_(col(Circuit.failures) > 0, col(Circuit.open_until).is_not(None)),
+    )
     .values(failures=0, open_until=None, reason=None)
 )
 
@@ -52,13 +72,24 @@ _CLOSE: Final = (
 def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: datetime) -> bool:
     """Count a failure; True when it opened the circuit.
 
-    A refusal that names its recipients is about them and not about the
-    provider; one that no retry can help opens the circuit at once.
+    A refusal of these recipients or of this call is not about the provider; one
+    that no retry can help opens the circuit at once; and when the provider says
+    how long to wait, everybody waits that long, and it is no failure.
     """
-    if isinstance(answer, NotTaken) and answer.refused:
+    if isinstance(answer, NotTaken) and (answer.refused or answer.of_call):
         return False
+    final = isinstance(answer, NotTaken) and answer.final
+    asked_to_wait = answer.retry_after if isinstance(answer, NotTaken) and not final else None
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     said = {"reason": answer.reason[:500], "failed_at": now}
+    if asked_to_wait:
+        until = now + timedelta(seconds=asked_to_wait)
+        session.execute(
+            dialect.insert(Circuit)
+            .values(provider=name, failures=0, open_until=until, **said)
+            .on_conflict_do_update(index_elements=["provider"], set_={"open_until": until, **said})
+        )
+        return True
     # One statement: of two workers that see a provider's first failure, both must be counted.
     failures = session.execute(
         dialect.insert(Circuit)
@@ -68,7 +99,6 @@ def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: date
         )
         .returning(col(Circuit.failures))
     ).scalar_one()
-    final = isinstance(answer, NotTaken) and answer.final
     opens = final or failures >= settings().breaker_failures
     if opens:
         session.execute(

@@ -16,6 +16,7 @@ from newsletter.composing import content_from
 from newsletter.esp import Unsendable
 from newsletter.esp.room import room
 from newsletter.providers import provider
+from newsletter.rendering import content_hash
 from newsletter.settings import settings
 from subscribers.audience import audience
 from subscribers.models import Subscriber
@@ -38,6 +39,8 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
         .where(col(Digest.status) == DigestStatus.approved, col(Digest.send_at) <= now)
         .with_for_update(skip_locked=True, key_share=True)
     ).all():
+        if _still_spreading(session, digest):
+            continue  # a correction waits until nobody else can get the wrong version
         if why := _unfit(session, digest, now=now):
             lifecycle.void(session, digest, reason=why)
             log.warning("digest.held", digest=digest.issue, why=why)
@@ -84,11 +87,25 @@ def _unfit(session: Session, digest: Digest, *, now: datetime) -> str | None:
         return (
             f"It came up only after {digest.late_after:%Y-%m-%d %H:%M} UTC: too late to go unread."
         )
+    if any(
+        content_hash(content_from(one)) != one.content_hash
+        or one.content_hash != digest.content_hash
+        for one in _renditions(session, digest)
+    ):
+        return "What is stored is not what was approved; look at it again and approve that."
     try:
         most_in_a_call(session, digest)
     except Unsendable as error:
         return str(error)
     return None
+
+
+def _still_spreading(session: Session, digest: Digest) -> bool:
+    """Whether the edition that *digest* corrects may still reach somebody."""
+    if digest.corrects_id is None:
+        return False
+    original = session.get_one(Digest, digest.corrects_id)
+    return original.status in {DigestStatus.sending, DigestStatus.paused}
 
 
 def _renditions(session: Session, digest: Digest) -> Sequence[Rendition]:
@@ -115,6 +132,18 @@ def _slots(session: Session, digest: Digest) -> dict[str, datetime] | None:
 def sweep(session: Session, *, now: datetime) -> None:
     """Take back what dead workers held."""
     planned, uncertain = settlement.sweep(session, now=now)
+    for digest_id in session.scalars(  # what went back to planned after a cancel has nowhere to go
+        select(col(Digest.id))
+        .join(Batch, col(Batch.digest_id) == col(Digest.id))
+        .where(
+            col(Digest.status) == DigestStatus.cancelled,
+            col(Batch.status) == BatchStatus.planned,
+        )
+        .distinct()
+    ).all():
+        settlement.close_planned(
+            session, digest_id or 0, reason="the edition was cancelled", now=now
+        )
     if planned or uncertain:
         log.warning("leases.ran_out", planned_again=planned, uncertain=uncertain)
 

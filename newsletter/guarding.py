@@ -1,6 +1,8 @@
 """Watching a send while it goes: the canary's hold, and the automatic stop."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -8,6 +10,7 @@ from sqlalchemy import case, func, select, update
 from sqlmodel import Session, col
 
 from digests import lifecycle
+from digests.lifecycle import IllegalTransition
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Outcome
 from newsletter.settings import Settings, settings
 from subscribers.engagement import Engagement
@@ -24,17 +27,37 @@ class Signs:
     bounced: int
     complained: int
 
+    def since(self, tolerated: Mapping[str, int] | None) -> "Signs":
+        """What came after a person had seen *tolerated* and let the send go on."""
+        if not tolerated:
+            return self
+        return Signs(
+            accepted=self.accepted,  # a few more among many are judged against the many
+            refused=self.refused - tolerated.get("refused", 0),
+            bounced=self.bounced - tolerated.get("bounced", 0),
+            complained=self.complained - tolerated.get("complained", 0),
+        )
+
 
 def watch(session: Session, *, now: datetime) -> None:
     """Stop each send that goes badly, and let the rest follow each canary that went well."""
     for digest in session.scalars(
         select(Digest).where(col(Digest.status) == DigestStatus.sending)
     ).all():
-        if reason := trouble(signs_of(session, digest), settings()):
-            lifecycle.pause(session, digest, reason=reason)
-            log.error("digest.stopped", digest=digest.issue, why=reason)
+        signs = signs_of(session, digest).since(digest.tolerated)
+        if reason := trouble(signs, settings()):
+            with suppress(IllegalTransition):  # another tick was quicker
+                lifecycle.pause(session, digest, reason=reason)
+                log.error("digest.stopped", digest=digest.issue, why=reason)
         elif digest.wave == 0 and _canary_is_over(session, digest, now=now):
             _let_the_rest_go(session, digest, now=now)
+
+
+def resume(session: Session, digest: Digest) -> None:
+    """Let a stopped send go on: what has happened so far is tolerated, and only more stops it again."""
+    lifecycle.resume(session, digest)
+    digest.tolerated = asdict(signs_of(session, digest))
+    session.add(digest)
 
 
 def trouble(signs: Signs, limits: Settings) -> str | None:

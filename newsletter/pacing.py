@@ -1,35 +1,47 @@
 """How many calls a second a provider account takes, shared by every worker."""
 
+import math
 import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
+import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
+from redis.exceptions import RedisError
 
 from newsletter.settings import ProviderSettings, settings
 
+log = structlog.get_logger()
 
-def wait_for_a_call(name: str, *, clock: Callable[[], datetime]) -> None:
-    """Return when the account may be called; at once when it has no limit.
+
+def wait_for_a_call(name: str, *, clock: Callable[[], datetime]) -> bool:
+    """Return True when the account may be called; at once when it has no limit.
 
     Counted in Redis when there is one, else in this process: the embedded
-    default has a single worker. Never waits past half a lease.
+    default has a single worker. False after half a lease: then nobody may call.
     """
     limit = _limit_of(name)
     if limit is None:
-        return
+        return True
     give_up = clock() + settings().lease_for / 2
-    while not may_call(name) and clock() < give_up:
+    while not may_call(name):
+        if clock() >= give_up:
+            return False
         time.sleep(0.5 / limit.amount)
+    return True
 
 
 def may_call(name: str) -> bool:
     """Whether the account may be called at this moment; if so, the call is counted."""
     limit = _limit_of(name)
-    return limit is None or _limiter().hit(limit, "provider", name)
+    try:
+        return limit is None or _limiter().hit(limit, "provider", name)
+    except RedisError as error:  # who cannot count must not call
+        log.warning("pacing.away", provider=name, why=type(error).__name__)
+        return False
 
 
 @lru_cache
@@ -40,7 +52,7 @@ def _limit_of(name: str) -> RateLimitItem | None:
         return None
     if per_second >= 1:
         return RateLimitItemPerSecond(int(per_second))
-    return RateLimitItemPerSecond(1, round(1 / per_second))
+    return RateLimitItemPerSecond(1, math.ceil(1 / per_second))
 
 
 @lru_cache

@@ -7,14 +7,24 @@ import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from digests import assembly, corrections, lifecycle
-from digests.lifecycle import NoSuchDigest, NotWhatWasSeen
+from digests import assembly, corrections, lifecycle, settlement
+from digests.lifecycle import (
+    DigestError,
+    IllegalTransition,
+    NoSuchDigest,
+    NothingInIt,
+    NotWhatWasSeen,
+    TooLate,
+)
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, OccurrenceStatus, Schedule, due
-from newsletter.rendering import House, Rendered, content_hash, render
+from newsletter.composing import content_from
+from newsletter.rendering import BadTemplate, House, Rendered, content_hash, render
 from newsletter.settings import settings
 
 log = structlog.get_logger()
+
+_SHORTEST_HASH = 12  # characters: what preview shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,12 @@ def assemble_due(session: Session, *, now: datetime) -> list[Digest]:
     """Take every turn that is due and make its draft; safe from any number of beats."""
     made: list[Digest] = []
     for turn in due(session, now=now):
-        digest = assembly.assemble(session, turn, now=now)
+        try:
+            with session.begin_nested():
+                digest = assembly.assemble(session, turn, now=now)
+        except Exception:  # whatever is wrong with one turn must not stop the others
+            log.exception("occurrence.failed", on=str(turn.on_date))
+            continue
         if digest is None:
             if turn.status is not OccurrenceStatus.planned:
                 log.info("occurrence.closed", on=str(turn.on_date), status=str(turn.status))
@@ -50,13 +65,36 @@ def assemble_due(session: Session, *, now: datetime) -> list[Digest]:
         made.append(digest)
         schedule = session.get_one(Schedule, turn.schedule_id)
         if schedule.approval is Approval.policy:
-            approve(session, digest, by=f"the policy of schedule {schedule.name}", now=now)
+            _approve_by_policy(session, digest, schedule, now=now)
     return made
+
+
+def _approve_by_policy(
+    session: Session, digest: Digest, schedule: Schedule, *, now: datetime
+) -> None:
+    """The schedule's word for it; where that cannot be, the draft waits for an editor, who is told why."""
+    try:
+        with session.begin_nested():
+            approve(session, digest, by=f"the policy of schedule {schedule.name}", now=now)
+    except (DigestError, BadTemplate) as error:
+        digest.paused_reason = str(error)[:500]
+        log.warning("approval.refused", digest=digest.issue, why=str(error))
 
 
 def preview(session: Session, digest: Digest) -> Preview:
     """The edition as it stands: frozen renditions once approved, rendered afresh before."""
+    frozen = session.exec(select(Rendition).where(col(Rendition.digest_id) == digest.id)).first()
+    if digest.status is DigestStatus.draft or frozen is None:
+        return fresh(session, digest)
+    rendered = Rendered(content_from(frozen), tuple(frozen.links))
+    return Preview(digest, rendered, frozen.content_hash)
+
+
+def fresh(session: Session, digest: Digest) -> Preview:
+    """The edition as the store, the templates and the settings make it at this moment."""
     edition = assembly.edition(session, digest, address=comparison_address())
+    if not edition.entries:
+        raise NothingInIt(digest.issue)
     rendered = render(
         edition,
         house=house(),
@@ -64,6 +102,34 @@ def preview(session: Session, digest: Digest) -> Preview:
         track_clicks=settings().track_clicks,
     )
     return Preview(digest, rendered, content_hash(rendered.content))
+
+
+def void_what_changed(session: Session) -> None:
+    """Take back each approval whose content, template or source has changed since.
+
+    What was approved is what is sent: an editor is to look at the new one.
+    """
+    for digest in session.exec(
+        select(Digest).where(col(Digest.status) == DigestStatus.approved)
+    ).all():
+        reason = "It has changed since it was approved; look at it again and approve that."
+        try:
+            now_hash = fresh(session, digest).content_hash
+        except (DigestError, BadTemplate) as error:
+            now_hash, reason = "", str(error)
+        if now_hash != digest.content_hash:
+            lifecycle.void(session, digest, reason=reason)
+            log.warning("approval.voided", digest=digest.issue)
+
+
+def move(session: Session, digest: Digest, *, to: datetime) -> None:
+    """Let *digest* go at another moment; it stays as late as it may be. Only before it starts."""
+    if digest.status not in {DigestStatus.draft, DigestStatus.approved}:
+        raise IllegalTransition(digest.issue, current=digest.status, wanted="moved")
+    digest.late_after += to - digest.send_at
+    digest.send_at = to
+    session.add(digest)
+    log.info("digest.moved", digest=digest.issue)
 
 
 def approve(
@@ -74,8 +140,12 @@ def approve(
     With *seen_hash*, refuses (NotWhatWasSeen) when the content is not what the
     editor looked at. Raises IllegalTransition unless it is a draft.
     """
-    shown = preview(session, digest)
-    if seen_hash is not None and not shown.content_hash.startswith(seen_hash):
+    if now > digest.late_after:
+        raise TooLate(digest.issue, digest.late_after)
+    shown = fresh(session, digest)
+    if seen_hash is not None and (
+        len(seen_hash) < _SHORTEST_HASH or not shown.content_hash.startswith(seen_hash)
+    ):
         raise NotWhatWasSeen(digest.issue)
     lifecycle.approve(session, digest, content_hash=shown.content_hash, by=by, now=now)
     session.execute(delete(Rendition).where(col(Rendition.digest_id) == digest.id))
@@ -118,6 +188,10 @@ def cancel(session: Session, digest: Digest, *, now: datetime) -> None:
     lifecycle.cancel(session, digest, now=now)
     if unsent:
         session.execute(delete(DigestItem).where(col(DigestItem.digest_id) == digest.id))
+    else:
+        settlement.close_planned(
+            session, digest.id or 0, reason="the edition was cancelled", now=now
+        )
     log.info("digest.cancelled", digest=digest.issue)
 
 

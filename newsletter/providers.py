@@ -23,6 +23,14 @@ def provider(name: str) -> Esp:
         return _made(name)
 
 
+def is_set_up(name: str) -> bool:
+    """Whether *name* is a provider whose webhooks can be checked: one in use, or a former one."""
+    if name not in adapters:
+        return False
+    known: ProviderSettings = getattr(settings(), name)
+    return bool(known.topics if name == "ses" else known.webhook_key.get_secret_value())
+
+
 @lru_cache
 def _made(name: str) -> Esp:
     known: ProviderSettings = getattr(settings(), name)

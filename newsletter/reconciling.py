@@ -7,6 +7,7 @@ operator (``newsletter settle``). The evidence is stored with the batch.
 """
 
 import hashlib
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,7 +23,17 @@ from digests.models import Batch, BatchStatus, Delivery
 from newsletter import links
 from newsletter.composing import Composed, compose, mailing_of
 from newsletter.database import reading, unit_of_work
-from newsletter.esp import Absent, Accepted, CannotTell, Esp, Found, NotTaken, Outcome, Unknown
+from newsletter.esp import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Esp,
+    Found,
+    NotTaken,
+    Outcome,
+    Unknown,
+    Unsendable,
+)
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
 from newsletter.sending import Clock
@@ -52,13 +63,29 @@ class Doubt:
         return links.batch_tag(self.digest_id, self.number)
 
 
-def reconcile(*, clock: Clock, every: timedelta, worker: str) -> dict[str, int]:
-    """Try to settle each uncertain batch not looked at within *every*; returns how many, by proof."""
+def reconcile(
+    *,
+    clock: Clock,
+    every: timedelta,
+    worker: str,
+    until: datetime | None = None,
+    draining: threading.Event | None = None,
+) -> dict[str, int]:
+    """Try to settle each uncertain batch not looked at within *every*; returns how many, by proof.
+
+    Those that have waited longest come first, so that what cannot be settled
+    never keeps the others from being asked about; stops at *until*, and when *draining*.
+    """
     settled: dict[str, int] = {}
     with reading() as session:
         doubts = list(_uncertain(session, now=clock(), every=every))
     for doubt in doubts:
-        how = settle(doubt, clock=clock, worker=worker)
+        if (until and clock() >= until) or (draining and draining.is_set()):
+            break
+        try:
+            how = settle(doubt, clock=clock, worker=worker)
+        except Unsendable as error:  # one that cannot be asked about must not stop the round
+            how = _looked(doubt, f"cannot be asked again: {error}", now=clock())
         settled[how] = settled.get(how, 0) + 1
         log.info("batch.reconciled", digest=doubt.digest_id, batch=doubt.number, how=how)
     return settled
@@ -91,7 +118,7 @@ def settle_by_hand(  # noqa: PLR0913 - whose word, about what
     evidence = {"by": "operator", "who": by, "at": now.isoformat(), "accepted": accepted}
     if accepted:
         return proofs.prove_accepted(session, digest_id, number, evidence=evidence, now=now)
-    return proofs.prove_absent(session, digest_id, number, evidence=evidence)
+    return proofs.prove_absent(session, digest_id, number, evidence=evidence, now=now)
 
 
 def _seen(doubt: Doubt) -> dict[int, str]:
@@ -215,7 +242,8 @@ def _by_same_key(
 def _ask_again(claim: Claim, asked: Composed, esp: Esp, *, clock: Clock) -> Outcome | None:
     """Post *asked* under the claim's key; None when somebody stopped it."""
     request = esp.encode(mailing_of(claim, asked.copies))
-    wait_for_a_call(esp.name, clock=clock)
+    if not wait_for_a_call(esp.name, clock=clock):
+        return None
     body_hash = hashlib.sha256(request.body).hexdigest()
     with unit_of_work() as session:
         if not claims.intend(session, claim, provider=esp.name, body_hash=body_hash, now=clock()):
@@ -237,7 +265,12 @@ def _by_search(doubt: Doubt, esp: Esp, *, clock: Clock) -> str:
             with unit_of_work() as session:
                 evidence = _evidence("provider search", now, f"absent: {said}")
                 proofs.prove_absent(
-                    session, doubt.digest_id, doubt.number, evidence=evidence, fence=doubt.fence
+                    session,
+                    doubt.digest_id,
+                    doubt.number,
+                    evidence=evidence,
+                    now=now,
+                    fence=doubt.fence,
                 )
             return "provider search: absent"
         case Absent():
@@ -258,7 +291,7 @@ def _found(  # noqa: PLR0913 - what the search said, and how far it may be belie
             return "provider search: found"
         proofs.prove_copies(session, *where, known, reason="the provider has it", now=now)
         if believed:  # the others were not taken, and the index has had its time
-            proofs.prove_absent(session, *where, evidence=evidence, fence=doubt.fence)
+            proofs.prove_absent(session, *where, evidence=evidence, now=now, fence=doubt.fence)
             return "provider search: found in part"
     return _looked(doubt, "found in part so far", now=now)
 
@@ -297,7 +330,7 @@ def _uncertain(session: Session, *, now: datetime, every: timedelta) -> list[Dou
             or_(col(Batch.checked_at).is_(None), col(Batch.checked_at) <= now - every),
             or_(col(Batch.lease_until).is_(None), col(Batch.lease_until) <= now),
         )
-        .order_by(col(Batch.posted_at))
+        .order_by(col(Batch.checked_at).is_not(None), col(Batch.checked_at), col(Batch.posted_at))
         .limit(200)
     )
     return [

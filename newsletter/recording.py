@@ -57,16 +57,17 @@ def record_events(
     silent = _who_is_not_tracked(session, events, copies)
     foreign = 0
     for event, copy in zip(events, copies, strict=True):
-        if (copy is None and event.delivery) or _is_replayed(session, provider, event, now=now):
+        # Without a reference of ours it is about other mail on the same account.
+        if copy is None or _is_replayed(session, provider, event, now=now):
             foreign += 1
             continue
-        if copy and event.kind in _TRACKING and copy.subscriber_id in silent:
+        if event.kind in _TRACKING and copy.subscriber_id in silent:
             continue
         seen.append(
             Observation(
-                digest_id=copy.digest_id if copy else 0,
+                digest_id=copy.digest_id,
                 key=event.key,
-                subscriber_id=copy.subscriber_id if copy else None,
+                subscriber_id=copy.subscriber_id,
                 kind=event.kind if event.kind is not EventKind.unknown else "unknown",
                 occurred_at=event.occurred_at,
                 provider=provider,
@@ -75,7 +76,7 @@ def record_events(
                 reason=event.reason or event.link or event.raw_kind or None,
             )
         )
-        if copy and event.kind in _EFFECTIVE:
+        if event.kind in _EFFECTIVE:
             effects.append((seen[-1], event))
     # A repeat has no effect: who has come back since must not leave again by an old event.
     known = engagement.known(session, [observation for observation, _ in effects])

@@ -45,7 +45,13 @@ log = structlog.get_logger()
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 #: How often single copies are put off by the provider before they count as refused.
-MOST_ATTEMPTS: Final = 10
+MOST_PUT_OFF: Final = 9
+
+#: How often a whole call is refused for what is in it before it is halved to find the culprit.
+_WHOLE_REFUSALS: Final = 3
+
+#: Nobody in the batch was to be mailed any more: nothing to wait for.
+NOBODY: Final = NotTaken("everybody in the batch was excluded")
 
 #: Seconds: the first wait after "not now", doubled with each attempt up to the last.
 BACKOFF: Final = (2.0, 300.0)
@@ -93,7 +99,7 @@ def send_batches(
             if outcome is None:
                 return
             progress.count(outcome)
-            if isinstance(outcome, NotTaken):
+            if isinstance(outcome, NotTaken) and not (outcome.refused or outcome is NOBODY):
                 return  # whoever is told to wait leaves the rest to the next tick
 
     if threads == 1:
@@ -105,7 +111,9 @@ def send_batches(
     return progress
 
 
-def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
+def send_next(  # noqa: PLR0911 - one for each reason not to post
+    digest_id: int, *, worker: str, clock: Clock
+) -> Outcome | None:
     """Claim one batch, post it once and record the answer; None when there was nothing to claim."""
     lease_until = clock() + settings().lease_for
     with unit_of_work() as session:
@@ -121,12 +129,14 @@ def send_next(digest_id: int, *, worker: str, clock: Clock) -> Outcome | None:
         claims.exclude(session, claim, composed.unwanted, now=now)
         if not composed.people:
             settlement.nothing_to_send(session, claim, now=now)
-            return NotTaken("everybody in the batch was excluded")
+            return NOBODY
     try:
         request = esp.encode(mailing_of(claim, composed.copies))
     except Unsendable as error:
         return _give_up(claim, str(error), now=clock())
-    wait_for_a_call(esp.name, clock=clock)
+    if not wait_for_a_call(esp.name, clock=clock):
+        with unit_of_work() as session:
+            return _withdraw(session, claim, "the account's rate left no room", now=clock())
     if (stopped := _intend(claim, request, esp, lease_until=lease_until, clock=clock)) is not None:
         return stopped
     outcome = esp.send(request)
@@ -198,8 +208,8 @@ def record(
                 circuit.closed(session, esp.name)
                 refused = {people[i]: why for i, why in outcome.refused.items()}
                 again = [people[i] for i in outcome.again]
-                if claim.attempts >= MOST_ATTEMPTS:
-                    put_off = f"{esp.name} put it off {claim.attempts} times"
+                if claim.put_off >= MOST_PUT_OFF:
+                    put_off = f"{esp.name} put it off {claim.put_off + 1} times"
                     refused, again = refused | dict.fromkeys(again, put_off), []
                 return settlement.accept(
                     session,
@@ -213,6 +223,9 @@ def record(
                 )
             case NotTaken():
                 circuit.failed(session, esp.name, outcome, now=now)
+                refused = {people[i]: why for i, why in outcome.refused.items()}
+                if outcome.of_call and not refused and claim.attempts >= _WHOLE_REFUSALS:
+                    refused = _halve(session, claim, people, outcome.reason)
                 wait = outcome.retry_after
                 if wait is None:
                     wait = backoff(claim.attempts)
@@ -228,8 +241,8 @@ def record(
                     session,
                     claim,
                     reason=outcome.reason,
-                    not_before=now + timedelta(seconds=0 if outcome.refused else wait),
-                    refused={people[i]: why for i, why in outcome.refused.items()},
+                    not_before=now + timedelta(seconds=0 if refused else wait),
+                    refused=refused,
                     now=now,
                 )
             case Unknown():
@@ -244,7 +257,18 @@ def record(
                 return settlement.doubt(session, claim, reason=outcome.reason)
 
 
+def _halve(session: Session, claim: Claim, people: Sequence[int], reason: str) -> dict[int, str]:
+    """Part a call that is refused as a whole; the one copy that is left of it at last is refused.
+
+    A content that no call can carry refuses everybody, and the automatic stop notices after a few.
+    """
+    if len(people) == 1:
+        return {people[0]: reason}
+    settlement.split(session, claim.digest_id, claim.number, people[len(people) // 2 :], put_off=0)
+    return {}
+
+
 def backoff(attempts: int) -> float:
     """Seconds until the next attempt: doubled each time, and jittered so that workers spread out."""
     first, longest = BACKOFF
-    return min(longest, first * float(2 ** (attempts - 1))) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
+    return min(longest, first * float(2 ** min(attempts - 1, 16))) * random.uniform(0.5, 1.0)  # noqa: S311 - spread

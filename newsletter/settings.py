@@ -141,8 +141,19 @@ class Settings(BaseSettings):
                 if not getattr(known, part).get_secret_value()
                 and not (provider == "ses" and part == "webhook_key")
             ]
+        # The examples would go out as the sender and as the postal address that the law asks for.
+        missing += [
+            f"NEWSLETTER_{name.upper()}"
+            for name in ("sender_address", "postal_address")
+            if getattr(self, name) == type(self).model_fields[name].default
+        ]
         if missing:
             raise ValueError(f"In production {_and(missing)} must be set.")
+        if not self.public_url.startswith("https://"):
+            raise ValueError(
+                "In production NEWSLETTER_PUBLIC_URL must start with https://: mail clients "
+                "unsubscribe by one click only there."
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,8 @@ from sqlmodel import Session, col, select
 
 from digests import lifecycle, planning
 from digests.models import Digest, Rendition
+from newsletter.composing import content_from
+from newsletter.rendering import content_hash
 from subscribers.audience import audience
 from subscribers.models import Subscriber
 from subscribers.subscription import add_confirmed
@@ -52,23 +54,27 @@ def a_draft(session: Session, *, now: datetime, issue: str = "2026-W48") -> Dige
     return digest
 
 
-def an_approved_digest(session: Session, *, now: datetime, issue: str = "2026-W48") -> Digest:
+def an_approved_digest(
+    session: Session, *, now: datetime, issue: str = "2026-W48", weight: int = 0
+) -> Digest:
+    """An edition with its frozen rendition; *weight* is so many bytes of HTML more."""
     digest = a_draft(session, now=now, issue=issue)
-    lifecycle.approve(session, digest, content_hash="c0ffee", by="Ada", now=now)
-    session.add(
-        Rendition(
-            digest_id=digest.id or 0,
-            subject=digest.subject,
-            preheader=digest.preheader,
-            html="<p>Hello <a href='https://news.example/u/[%unsubscribe%]'>leave</a></p>",
-            text="Hello, leave: https://news.example/u/[%unsubscribe%]",
-            fields=FIELDS,
-            headers=[["List-Unsubscribe", "<https://news.example/u/[%unsubscribe%]>"]],
-            links=[],
-            content_hash="c0ffee",
-            rendered_at=now,
-        )
+    rendition = Rendition(
+        digest_id=digest.id or 0,
+        subject=digest.subject,
+        preheader=digest.preheader,
+        html="<p>x</p>" * (weight // 8)
+        + "<p>Hello <a href='https://news.example/u/[%unsubscribe%]'>leave</a></p>",
+        text="Hello, leave: https://news.example/u/[%unsubscribe%]",
+        fields=FIELDS,
+        headers=[["List-Unsubscribe", "<https://news.example/u/[%unsubscribe%]>"]],
+        links=[],
+        content_hash="",
+        rendered_at=now,
     )
+    rendition.content_hash = content_hash(content_from(rendition))
+    lifecycle.approve(session, digest, content_hash=rendition.content_hash, by="Ada", now=now)
+    session.add(rendition)
     session.flush()
     return digest
 

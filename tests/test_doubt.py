@@ -114,12 +114,14 @@ def test_what_was_absent_when_somebody_looked_may_have_been_posted_since(now: da
         first = take(session, digest_id, now)
         post(session, first, now)
         settlement.doubt(session, first, reason="no answer")
-        proofs.prove_absent(session, digest_id, 1, evidence=EVIDENCE, fence=first.fence)
+        proofs.prove_absent(session, digest_id, 1, evidence=EVIDENCE, now=now, fence=first.fence)
         second = take(session, digest_id, now)
         post(session, second, now)
         settlement.doubt(session, second, reason="no answer")
 
-        late = proofs.prove_absent(session, digest_id, 1, evidence=EVIDENCE, fence=first.fence)
+        late = proofs.prove_absent(
+            session, digest_id, 1, evidence=EVIDENCE, now=now, fence=first.fence
+        )
 
     assert late is False
     assert books(digest_id).uncertain == 3
@@ -135,7 +137,7 @@ def test_an_answer_that_comes_after_the_batch_was_planned_again_keeps_it_from_go
         post(session, claim, now)
         later = now + 2 * LEASE
         settlement.sweep(session, now=later)
-        proofs.prove_absent(session, digest_id, 1, evidence=EVIDENCE, fence=claim.fence)
+        proofs.prove_absent(session, digest_id, 1, evidence=EVIDENCE, now=now, fence=claim.fence)
 
         assert settlement.accept(session, claim, message_ids=["m"], refused={}, now=later)
 
@@ -408,7 +410,7 @@ def test_a_key_that_is_refused_leaves_the_search_to_decide(
         100, 10**9, timedelta(hours=1), atomic=True, search_lag=timedelta(minutes=1)
     )
     digest_id = start(clock(), people=3)
-    esp.answers = [Unknown("no answer"), *[NotTaken("bad", refused={0: "bad"})] * 4]
+    esp.answers = [Unknown("no answer"), *[NotTaken("bad", refused={0: "bad"})] * 3]
     send_all(digest_id, clock)
 
     assert reconcile(clock) == {"absent so far": 1}

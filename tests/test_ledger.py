@@ -275,7 +275,7 @@ def test_an_uncertain_batch_settles_once_and_keeps_the_evidence(
     proof = {"by": "provider search", "said": "found"}
 
     first = proofs.prove_accepted(session, claim.digest_id, claim.number, evidence=proof, now=now)
-    second = proofs.prove_absent(session, claim.digest_id, claim.number, evidence=proof)
+    second = proofs.prove_absent(session, claim.digest_id, claim.number, evidence=proof, now=now)
 
     assert (first, second) == (True, False)
     books = receipt(session, digest)
@@ -294,7 +294,9 @@ def test_what_was_never_taken_is_planned_again_without_the_copies_that_were(
 
     known = [people[0].id or 0]
     proofs.prove_copies(session, claim.digest_id, claim.number, known, reason="delivered", now=now)
-    proofs.prove_absent(session, claim.digest_id, claim.number, evidence={"by": "operator"})
+    proofs.prove_absent(
+        session, claim.digest_id, claim.number, evidence={"by": "operator"}, now=now
+    )
 
     books = receipt(session, digest)
     assert (books.accepted, books.planned) == (1, 3)

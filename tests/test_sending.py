@@ -388,7 +388,11 @@ class TestCommand:
             readers_later = readers(session, 7, now=now)  # two more joined since
             wrong = session.get_one(Digest, digest_id)
             draft = production.correct(
-                session, wrong, note="The price was wrong.", content_hash="c0ff", now=clock.now
+                session,
+                wrong,
+                note="The price was wrong.",
+                content_hash=(wrong.content_hash or "")[:12],
+                now=clock.now,
             )
             people = session.execute(dispatch.readers_of(draft)).all()
             subject = draft.subject

@@ -1,6 +1,7 @@
 """Editions: look at one, put your name to it, stop it, read its books."""
 
 import getpass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from sqlmodel import col, select
 
-from digests import lifecycle
-from digests.models import Batch, BatchStatus, Digest, Halt
+from digests import halting, lifecycle
+from digests.models import Batch, BatchStatus, Digest
 from digests.receipt import Receipt, receipt
-from newsletter import answers, production
+from newsletter import answers, guarding, production
 from newsletter.cli.output import print_json, print_table
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
@@ -25,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands about editions."""
-    for command in (show, preview, approve, cancel, correct, pause, resume, stop, go):
+    for command in (show, preview, approve, move, cancel, correct, pause, resume, stop, go):
         app.command({"show": "digests"}.get(command.__name__, command.__name__))(command)
     app.command("receipt")(books)
     app.command("why")(why)
@@ -113,6 +114,20 @@ def approve(
         )
 
 
+def move(
+    issue: Issue,
+    to: Annotated[datetime, typer.Option(help="The new moment, in UTC.")],
+) -> None:
+    """Let an edition go at another moment.
+
+    Example: `newsletter move 2026-W48 --to 2026-11-23T10:30:00`
+    """
+    moment = to.replace(tzinfo=UTC)
+    with unit_of_work() as session:
+        production.move(session, production.by_issue(session, issue), to=moment)
+    typer.echo(f"{issue} goes at {moment:%Y-%m-%d %H:%M} UTC.")
+
+
 def cancel(issue: Issue) -> None:
     """Never send an edition; unsent, its comparisons are free for the next one.
 
@@ -163,7 +178,7 @@ def resume(issue: Issue) -> None:
     Example: `newsletter resume 2026-W48`
     """
     with unit_of_work() as session:
-        lifecycle.resume(session, production.by_issue(session, issue))
+        guarding.resume(session, production.by_issue(session, issue))
     typer.echo(f"{issue} goes on.")
 
 
@@ -175,8 +190,7 @@ def stop(
     Example: `newsletter stop --reason "complaints are rising"`
     """
     with unit_of_work() as session:
-        if session.get(Halt, 1) is None:
-            session.add(Halt(by=by or getpass.getuser(), reason=reason, halted_at=utc_now()))
+        halting.halt(session, by=by or getpass.getuser(), reason=reason, now=utc_now())
     typer.echo("Everything is stopped; `newsletter go` lets it go on.")
 
 
@@ -186,8 +200,7 @@ def go() -> None:
     Example: `newsletter go`
     """
     with unit_of_work() as session:
-        if (halt := session.get(Halt, 1)) is not None:
-            session.delete(halt)
+        halting.release(session)
     typer.echo("Sending goes on.")
 
 

@@ -100,6 +100,7 @@ class NotTaken:
     retry_after: float | None = None
     final: bool = False
     refused: Mapping[int, str] = field(default_factory=dict)
+    of_call: bool = False  # about this request and not about the account: others may well be taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _FINAL: Final = {
     404: "has nothing at this address",
     413: "finds the request too large",
 }
+_ABOUT_THE_CALL: Final = frozenset({400, 413, 422})
 _NEVER_REACHED_MAIL: Final = range(300, 400)
 
 
@@ -44,7 +45,9 @@ def judged(response: httpx.Response, provider: str, words: str = "") -> NotTaken
     if status == httpx.codes.REQUEST_TIMEOUT or not httpx.codes.is_client_error(status):
         return Unknown(f"{provider} answered {status}{said}")
     why = _FINAL.get(status, "refuses the request as it stands")
-    return NotTaken(f"{provider} {why} ({status}){said}", final=True)
+    return NotTaken(
+        f"{provider} {why} ({status}){said}", final=True, of_call=status in _ABOUT_THE_CALL
+    )
 
 
 def quoted(words: str) -> str:

@@ -23,6 +23,8 @@ def assemble() -> None:
 @app.task(name="newsletter.start")
 def start() -> None:
     """Plan every approved edition whose hour has come, and nudge the workers."""
+    with unit_of_work() as session:
+        production.void_what_changed(session)
     with unit_of_work(snapshot=True) as session:
         started = dispatch.start_due(session, now=utc_now())
     nudge(started)
@@ -34,8 +36,8 @@ def send() -> None:
     now = utc_now()
     with unit_of_work() as session:
         dispatch.sweep(session, now=now)
-        guarding.watch(session, now=now)
         dispatch.close_finished(session, now=now)
+        guarding.watch(session, now=now)
     with reading() as session:
         waiting = dispatch.sending_now(session, now=now)
     nudge(waiting)
@@ -61,4 +63,7 @@ def send_digest(digest_id: int) -> None:
 def reconcile_uncertain() -> None:
     """Ask about every uncertain batch that has not been asked about lately."""
     every = timedelta(seconds=max(1.0, settings().tick * 2))
-    reconcile(clock=utc_now, every=every, worker=f"reconcile/{os.getpid()}")
+    # One round may take a worker process for a while and no longer: the others are for sending.
+    until = utc_now() + timedelta(seconds=max(10.0, settings().tick * 4))
+    worker = f"reconcile/{os.getpid()}"
+    reconcile(clock=utc_now, every=every, worker=worker, until=until, draining=Draining())

@@ -77,7 +77,7 @@ def refusal(
     if path.startswith(_FOR_PROGRAMS):
         answer = JSONResponse({"detail": sentence}, status)
     else:
-        title, advice = _TITLES.get(status, _TITLES[500] if status >= 500 else _TITLES[400])  # noqa: PLR2004
+        title, advice = _TITLES.get(status, _TITLES[500] if status >= 500 else _TITLES[400])  # noqa: PLR2004 - HTTP's own boundary
         answer = page("refusal.html", status=status, title=title, sentence=sentence, advice=advice)
     answer.headers.update(headers or {})
     return answer

@@ -22,6 +22,8 @@ PRODUCTION = {
     "site_token": "c" * 40,
     "sendgrid_token": "SG.x",
     "sendgrid_webhook_key": "x",
+    "sender_address": "verdicts@example.com",
+    "postal_address": "Ship or Skip, 2 Real Street, Springfield",
 }
 
 

@@ -83,9 +83,12 @@ def test_a_signed_call_that_cannot_be_read_is_400(post: Post, sent: Sent) -> Non
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_a_provider_that_is_not_configured_has_no_address(post: Post, sent: Sent) -> None:
-    assert post(b"[]", to="resend").status_code == 404
+def test_a_provider_that_nobody_knows_has_no_address(post: Post, sent: Sent) -> None:
     assert post(b"[]", to="nobody").status_code == 404
+
+
+def test_a_provider_used_until_yesterday_is_still_listened_to(post: Post, sent: Sent) -> None:
+    assert post(b"[]", to="resend").status_code == 401, "the address is there, and checks"
 
 
 def test_a_call_beyond_the_limit_is_413(web: TestClient, sent: Sent) -> None:
