@@ -9,20 +9,19 @@ operator (``newsletter settle``). The evidence is stored with the batch.
 import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from sqlalchemy import or_, select
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from digests import claims, proofs, settlement
 from digests.claims import Claim
-from digests.models import Batch, BatchStatus, Delivery
 from newsletter import links
 from newsletter.composing import Composed, compose, mailing_of
 from newsletter.database import reading, unit_of_work
+from newsletter.doubts import Doubt, evidence_of, looked, open_copies, seen_in_events, uncertain
 from newsletter.esp import (
     Absent,
     Accepted,
@@ -38,29 +37,11 @@ from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
 from newsletter.sending import Clock
 from newsletter.settings import settings
-from subscribers.engagement import Engagement
 
 log = structlog.get_logger()
 
 #: Of the time a provider promises to know a key, the part we rely on: its clock is not ours.
 KEY_MARGIN: Final = 0.9
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """One uncertain batch, as it was when it was looked at."""
-
-    digest_id: int
-    number: int
-    fence: int
-    provider: str
-    first_posted_at: datetime
-    posted_at: datetime
-
-    @property
-    def tag(self) -> str:
-        """What the provider knows it by."""
-        return links.batch_tag(self.digest_id, self.number)
 
 
 def reconcile(
@@ -78,14 +59,14 @@ def reconcile(
     """
     settled: dict[str, int] = {}
     with reading() as session:
-        doubts = list(_uncertain(session, now=clock(), every=every))
+        doubts = list(uncertain(session, now=clock(), every=every))
     for doubt in doubts:
         if (until and clock() >= until) or (draining and draining.is_set()):
             break
         try:
             how = settle(doubt, clock=clock, worker=worker)
         except Unsendable as error:  # one that cannot be asked about must not stop the round
-            how = _looked(doubt, f"cannot be asked again: {error}", now=clock())
+            how = looked(doubt, f"cannot be asked again: {error}", now=clock())
         settled[how] = settled.get(how, 0) + 1
         log.info("batch.reconciled", digest=doubt.digest_id, batch=doubt.number, how=how)
     return settled
@@ -96,7 +77,7 @@ def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
     esp = provider(doubt.provider)
     lives = esp.traits.key_lives
     has_key = lives is not None and clock() < doubt.first_posted_at + lives * KEY_MARGIN
-    seen = _seen(doubt)
+    seen = seen_in_events(doubt)
     if seen and (how := _by_events(doubt, esp, seen, now=clock(), has_key=has_key)) is not None:
         return how
     if has_key:
@@ -108,7 +89,7 @@ def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
             return "not taken this time"
     if esp.traits.search_lag is not None:
         return _by_search(doubt, esp, clock=clock)
-    return _looked(doubt, "waits for an event or an operator", now=clock())
+    return looked(doubt, "waits for an event or an operator", now=clock())
 
 
 def settle_by_hand(  # noqa: PLR0913 - whose word, about what
@@ -121,25 +102,6 @@ def settle_by_hand(  # noqa: PLR0913 - whose word, about what
     return proofs.prove_absent(session, digest_id, number, evidence=evidence, now=now)
 
 
-def _seen(doubt: Doubt) -> dict[int, str]:
-    """Whose copies some event names, with one of its words for each."""
-    with reading() as session:
-        found = session.execute(
-            select(col(Engagement.subscriber_id), col(Engagement.kind))
-            .join(
-                Delivery,
-                (col(Delivery.digest_id) == col(Engagement.digest_id))
-                & (col(Delivery.subscriber_id) == col(Engagement.subscriber_id)),
-            )
-            .where(
-                col(Engagement.digest_id) == doubt.digest_id,
-                col(Delivery.batch) == doubt.number,
-                col(Delivery.outcome).is_(None),
-            )
-        )
-        return {person: kind for person, kind in found if person is not None}
-
-
 def _by_events(
     doubt: Doubt, esp: Esp, seen: Mapping[int, str], *, now: datetime, has_key: bool
 ) -> str | None:
@@ -150,8 +112,8 @@ def _by_events(
     """
     with unit_of_work() as session:
         first = next(iter(seen.values()))
-        evidence = _evidence("webhook", now, f"{first} for {len(seen)} of its copies")
-        if esp.traits.atomic or _open_copies(session, doubt) <= seen.keys():
+        evidence = evidence_of("webhook", now, f"{first} for {len(seen)} of its copies")
+        if esp.traits.atomic or open_copies(session, doubt) <= seen.keys():
             proofs.prove_accepted(
                 session,
                 doubt.digest_id,
@@ -198,7 +160,7 @@ def _by_same_key(
     nobody_left = wanted.people == first.people
     asked = first if nobody_left or is_taken else wanted
     if not asked.people:
-        return _looked(doubt, "nobody is left to ask about", now=now)
+        return looked(doubt, "nobody is left to ask about", now=now)
     outcome = _ask_again(claim, asked, esp, clock=clock)
     if isinstance(outcome, Accepted) and outcome.reason is not None and asked is not first:
         # It had the key with other bytes. Only the first ones bring the answer they got.
@@ -233,7 +195,7 @@ def _by_same_key(
             refused={asked.people[i]: why for i, why in outcome.refused.items()},
             again=[asked.people[i] for i in outcome.again],
             reason=outcome.reason,
-            evidence=_evidence("same key", now, outcome.reason or "the provider answered it"),
+            evidence=evidence_of("same key", now, outcome.reason or "the provider answered it"),
             now=now,
         )
     return "same key"
@@ -263,7 +225,7 @@ def _by_search(doubt: Doubt, esp: Esp, *, clock: Clock) -> str:
             return _found(doubt, said, refs, whole=esp.traits.atomic, believed=believed, now=now)
         case Absent(evidence=said) if believed:
             with unit_of_work() as session:
-                evidence = _evidence("provider search", now, f"absent: {said}")
+                evidence = evidence_of("provider search", now, f"absent: {said}")
                 proofs.prove_absent(
                     session,
                     doubt.digest_id,
@@ -274,71 +236,23 @@ def _by_search(doubt: Doubt, esp: Esp, *, clock: Clock) -> str:
                 )
             return "provider search: absent"
         case Absent():
-            return _looked(doubt, "absent so far", now=now)
+            return looked(doubt, "absent so far", now=now)
         case CannotTell(reason=why):
-            return _looked(doubt, f"the provider cannot tell: {why}", now=now)
+            return looked(doubt, f"the provider cannot tell: {why}", now=now)
 
 
 def _found(  # noqa: PLR0913 - what the search said, and how far it may be believed
     doubt: Doubt, said: str, refs: tuple[str, ...], *, whole: bool, believed: bool, now: datetime
 ) -> str:
     known = {copy.subscriber_id for copy in map(links.copy_of_ref, refs) if copy}
-    evidence = _evidence("provider search", now, f"found: {said}")
+    evidence = evidence_of("provider search", now, f"found: {said}")
     where = (doubt.digest_id, doubt.number)
     with unit_of_work() as session:
-        if whole or not refs or _open_copies(session, doubt) <= known:
+        if whole or not refs or open_copies(session, doubt) <= known:
             proofs.prove_accepted(session, *where, evidence=evidence, now=now, fence=doubt.fence)
             return "provider search: found"
         proofs.prove_copies(session, *where, known, reason="the provider has it", now=now)
         if believed:  # the others were not taken, and the index has had its time
             proofs.prove_absent(session, *where, evidence=evidence, now=now, fence=doubt.fence)
             return "provider search: found in part"
-    return _looked(doubt, "found in part so far", now=now)
-
-
-def _looked(doubt: Doubt, why: str, *, now: datetime) -> str:
-    with unit_of_work() as session:
-        proofs.looked(session, doubt.digest_id, doubt.number, now=now)
-    return why
-
-
-def _open_copies(session: Session, doubt: Doubt) -> set[int]:
-    """Whose copies share the batch's fate."""
-    return set(
-        session.scalars(
-            select(col(Delivery.subscriber_id)).where(
-                col(Delivery.digest_id) == doubt.digest_id,
-                col(Delivery.batch) == doubt.number,
-                col(Delivery.outcome).is_(None),
-            )
-        )
-    )
-
-
-def _uncertain(session: Session, *, now: datetime, every: timedelta) -> list[Doubt]:
-    rows = session.execute(
-        select(
-            col(Batch.digest_id),
-            col(Batch.number),
-            col(Batch.fence),
-            col(Batch.provider),
-            col(Batch.first_posted_at),
-            col(Batch.posted_at),
-        )
-        .where(
-            col(Batch.status) == BatchStatus.uncertain,
-            or_(col(Batch.checked_at).is_(None), col(Batch.checked_at) <= now - every),
-            or_(col(Batch.lease_until).is_(None), col(Batch.lease_until) <= now),
-        )
-        .order_by(col(Batch.checked_at).is_not(None), col(Batch.checked_at), col(Batch.posted_at))
-        .limit(200)
-    )
-    return [
-        Doubt(digest_id, number, fence, name, first_posted_at, posted_at)
-        for digest_id, number, fence, name, first_posted_at, posted_at in rows
-        if name and first_posted_at and posted_at
-    ]
-
-
-def _evidence(by: str, now: datetime, said: str) -> dict[str, Any]:
-    return {"by": by, "at": now.isoformat(), "said": said[:300]}
+    return looked(doubt, "found in part so far", now=now)

@@ -1,0 +1,101 @@
+"""What is known about an uncertain batch, and what is written down about it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlmodel import Session, col
+
+from digests import proofs
+from digests.models import Batch, BatchStatus, Delivery
+from newsletter import links
+from newsletter.database import reading, unit_of_work
+from subscribers.engagement import Engagement
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One uncertain batch, as it was when it was looked at."""
+
+    digest_id: int
+    number: int
+    fence: int
+    provider: str
+    first_posted_at: datetime
+    posted_at: datetime
+
+    @property
+    def tag(self) -> str:
+        """What the provider knows it by."""
+        return links.batch_tag(self.digest_id, self.number)
+
+
+def uncertain(session: Session, *, now: datetime, every: timedelta) -> list[Doubt]:
+    """The batches of which nobody knows, those that have waited longest for a look first."""
+    rows = session.execute(
+        select(
+            col(Batch.digest_id),
+            col(Batch.number),
+            col(Batch.fence),
+            col(Batch.provider),
+            col(Batch.first_posted_at),
+            col(Batch.posted_at),
+        )
+        .where(
+            col(Batch.status) == BatchStatus.uncertain,
+            or_(col(Batch.checked_at).is_(None), col(Batch.checked_at) <= now - every),
+            or_(col(Batch.lease_until).is_(None), col(Batch.lease_until) <= now),
+        )
+        .order_by(col(Batch.checked_at).is_not(None), col(Batch.checked_at), col(Batch.posted_at))
+        .limit(200)
+    )
+    return [
+        Doubt(digest_id, number, fence, name, first_posted_at, posted_at)
+        for digest_id, number, fence, name, first_posted_at, posted_at in rows
+        if name and first_posted_at and posted_at
+    ]
+
+
+def seen_in_events(doubt: Doubt) -> dict[int, str]:
+    """Whose copies some event names, with one of its words for each."""
+    with reading() as session:
+        found = session.execute(
+            select(col(Engagement.subscriber_id), col(Engagement.kind))
+            .join(
+                Delivery,
+                (col(Delivery.digest_id) == col(Engagement.digest_id))
+                & (col(Delivery.subscriber_id) == col(Engagement.subscriber_id)),
+            )
+            .where(
+                col(Engagement.digest_id) == doubt.digest_id,
+                col(Delivery.batch) == doubt.number,
+                col(Delivery.outcome).is_(None),
+            )
+        )
+        return {person: kind for person, kind in found if person is not None}
+
+
+def open_copies(session: Session, doubt: Doubt) -> set[int]:
+    """Whose copies share the batch's fate."""
+    return set(
+        session.scalars(
+            select(col(Delivery.subscriber_id)).where(
+                col(Delivery.digest_id) == doubt.digest_id,
+                col(Delivery.batch) == doubt.number,
+                col(Delivery.outcome).is_(None),
+            )
+        )
+    )
+
+
+def looked(doubt: Doubt, why: str, *, now: datetime) -> str:
+    """The provider was asked in vain; returns *why*, for the log."""
+    with unit_of_work() as session:
+        proofs.looked(session, doubt.digest_id, doubt.number, now=now)
+    return why
+
+
+def evidence_of(by: str, now: datetime, said: str) -> dict[str, Any]:
+    """What is kept with a batch that was settled: by what, when, and what was said."""
+    return {"by": by, "at": now.isoformat(), "said": said[:300]}
