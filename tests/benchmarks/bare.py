@@ -1,8 +1,9 @@
 """The bare loop: selects, encodes and posts, and nothing else.
 
-No ledger, no tokens, no consent, no answer recorded: what a script would do.
+No ledger, no tokens, no consent, no answer recorded: what a script would do,
+with the HTTP client's own ``json=``; or *tuned*, with the fastest encoder there is.
 Its calls weigh what ours weigh, so that only our own work makes the difference.
-Run as ``python -m tests.benchmarks.bare DATABASE_URL SINK_URL FIRST LAST PER_CALL``.
+Run as ``python -m tests.benchmarks.bare DATABASE_URL SINK_URL FIRST LAST PER_CALL BYTES MANNER``.
 """
 
 import sys
@@ -32,7 +33,9 @@ def personalization(address: str) -> dict[str, object]:
     }
 
 
-def send(database: str, sink: str, *, first: int, last: int, per_call: int, html: str) -> None:
+def send(
+    database: str, sink: str, *, first: int, last: int, per_call: int, html: str, tuned: bool
+) -> None:
     content = [{"type": "text/plain", "value": html[:4000]}, {"type": "text/html", "value": html}]
     with (
         psycopg.connect(database.replace("+psycopg", "")) as connection,
@@ -43,19 +46,21 @@ def send(database: str, sink: str, *, first: int, last: int, per_call: int, html
                 "SELECT id, address FROM subscriber WHERE id >= %s AND id < %s ORDER BY id",
                 (start, min(start + per_call, last)),
             ).fetchall()
-            body = orjson.dumps(
-                {
-                    "personalizations": [personalization(address) for _, address in rows],
-                    "from": {"email": "verdicts@shiporskip.example", "name": "Ship or Skip"},
-                    "subject": "Everyone ships SmolVLM2-2B except the Founder",
-                    "content": content,
-                }
-            )
-            client.post("/v3/mail/send", content=body).raise_for_status()
+            mail = {
+                "personalizations": [personalization(address) for _, address in rows],
+                "from": {"email": "verdicts@shiporskip.example", "name": "Ship or Skip"},
+                "subject": "Everyone ships SmolVLM2-2B except the Founder",
+                "content": content,
+            }
+            if tuned:
+                answer = client.post("/v3/mail/send", content=orjson.dumps(mail))
+            else:
+                answer = client.post("/v3/mail/send", json=mail)
+            answer.raise_for_status()
 
 
 if __name__ == "__main__":
-    database, sink, first, last, per_call, weight = sys.argv[1:]
+    database, sink, first, last, per_call, weight, manner = sys.argv[1:]
     started = time.monotonic()
     send(
         database,
@@ -64,5 +69,6 @@ if __name__ == "__main__":
         last=int(last),
         per_call=int(per_call),
         html="<p>x</p>" * (int(weight) // 8),
+        tuned=manner == "tuned",
     )
     sys.stdout.write(f"{started} {time.monotonic()}\n")
