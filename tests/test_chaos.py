@@ -45,7 +45,7 @@ def test_whatever_is_killed_everybody_gets_one_copy(tmp_path: Path, pair: tuple[
     status, reports = chaos(
         tmp_path,
         *("--provider", one, "--provider", other),
-        *("--kills", "6", "--recipients", "240", "--seed", "9"),
+        *("--kills", "6", "--recipients", "150", "--seed", "9", "--workers", "2"),
     )
 
     for report in reports:

@@ -9,6 +9,7 @@ The nursery ends with the one who talks to it, and takes everybody along.
 import contextlib
 import ctypes
 import gc
+import importlib
 import json
 import mmap
 import os
@@ -21,6 +22,30 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 _PR_SET_PDEATHSIG: Final = 1
+#: Ours, and what Celery, kombu and uvicorn load only when they start.
+_WARM: Final = (
+    "newsletter.cli.serving",
+    "newsletter.sandbox.server",
+    "newsletter.tasks.ticks",
+    "newsletter.web.app",
+    "tests.chaos.sabotage",
+    "tests.chaos.steps",
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.concurrency.asynpool",
+    "celery.concurrency.prefork",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.loops",
+    "kombu.transport.redis",
+    "limits.storage",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+)
 
 
 def main(address: str) -> int:
@@ -37,11 +62,8 @@ def main(address: str) -> int:
 
 def import_everything() -> None:
     """What the parts import when they run; nothing of it may read a setting yet."""
-    import newsletter.cli.serving  # noqa: PLC0415 - the nursery's whole purpose, and not the runner's
-    import newsletter.sandbox.server  # noqa: PLC0415
-    import newsletter.tasks.ticks  # noqa: PLC0415
-    import newsletter.web.app  # noqa: F401, PLC0415
-
+    for name in _WARM:
+        importlib.import_module(name)
     gc.collect()
     gc.freeze()  # the collector must not touch, and so copy, what all forks share
 
