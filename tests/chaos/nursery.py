@@ -132,15 +132,15 @@ def _forked(order: dict[str, Any], ours: tuple[socket.socket, ...]) -> int:
 
 def run(part: str, words: Mapping[str, Any]) -> int:
     """Be one part of the service; *words* are the part's own arguments."""
-    from newsletter.cli import serving  # noqa: PLC0415 - warm by now
-    from newsletter.settings import settings  # noqa: PLC0415
+    from newsletter.cli import serving
+    from newsletter.settings import settings
 
     settings.cache_clear()
     match part:
         case "worker":
-            from newsletter.tasks import draining  # noqa: PLC0415
-            from tests.chaos.sabotage import commit  # noqa: PLC0415
-            from tests.chaos.steps import Orders, install  # noqa: PLC0415
+            from newsletter.tasks import draining
+            from tests.chaos.sabotage import commit
+            from tests.chaos.steps import Orders, install
 
             # Made on import, and so shared with every worker that was ever told to drain here.
             draining._leaving = mmap.mmap(-1, 1)  # noqa: SLF001 - a worker's own, as when it imports
@@ -161,10 +161,10 @@ def run(part: str, words: Mapping[str, Any]) -> int:
 
 def _sandbox(words: Mapping[str, Any]) -> None:
     """The sandbox with a pace of its own: its delays and retries fit into a run of a minute."""
-    from newsletter.sandbox.config import Delays, Keys, SandboxConfig  # noqa: PLC0415
-    from newsletter.sandbox.server import serve as serve_sandbox  # noqa: PLC0415
-    from newsletter.secrets import sandbox_keys  # noqa: PLC0415
-    from newsletter.settings import settings  # noqa: PLC0415
+    from newsletter.sandbox.config import Delays, Keys, SandboxConfig
+    from newsletter.sandbox.server import serve as serve_sandbox
+    from newsletter.secrets import sandbox_keys
+    from newsletter.settings import settings
 
     known = settings()
     serve_sandbox(
