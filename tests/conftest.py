@@ -24,7 +24,7 @@ import pytest  # noqa: E402
 
 from newsletter.settings import settings  # noqa: E402
 from tests.databases import Databases, migrate_anew  # noqa: E402
-from tests.servers import Postgres, Redis  # noqa: E402
+from tests.servers import Postgres, Redis  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

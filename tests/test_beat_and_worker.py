@@ -79,7 +79,7 @@ def test_two_beats_and_two_workers_make_one_digest_and_send_it_once(
 
     with ExitStack() as stack:
         start = {"folder": tmp_path, "environment": environment}
-        stack.enter_context(running("sandbox", answers=f"{sandbox}/", **start))  # type: ignore[arg-type]
+        stack.enter_context(running("sandbox", answers=f"{sandbox}/", **start))  # type: ignore[arg-type]  # names of two kinds in one
         for part in ("worker", "worker", "beat", "beat"):
             folder = tmp_path / f"{part}-{len(list(tmp_path.glob(f'{part}-*')))}"
             folder.mkdir()
@@ -120,9 +120,9 @@ def test_a_worker_told_to_go_settles_what_is_in_flight(
             )
 
     start = {"folder": tmp_path, "environment": environment}
-    with running("sandbox", answers=f"{sandbox}/", **start):  # type: ignore[arg-type]
+    with running("sandbox", answers=f"{sandbox}/", **start):  # type: ignore[arg-type]  # names of two kinds in one
         httpx.put(f"{sandbox}/sandbox/faults", json=slow).raise_for_status()
-        with running("beat", **start), running("worker", **start) as worker:  # type: ignore[arg-type]
+        with running("beat", **start), running("worker", **start) as worker:  # type: ignore[arg-type]  # names of two kinds in one
             wait_until(
                 lambda: in_state("accepted"), within=60, process=worker, what="a first batch"
             )
