@@ -82,6 +82,8 @@ class Digest(SQLModel, table=True):
     local_at: time | None = None
     corrects_id: int | None = Field(default=None, foreign_key="digest.id")
     corrects_hash: str | None = Field(default=None, max_length=64)  # only readers of that rendition
+    archived_at: datetime | None = None  # its ledger and events are gone; its books are here
+    books: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
 class DigestItem(SQLModel, table=True):

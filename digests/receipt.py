@@ -1,14 +1,17 @@
 """The closed books of an edition: audience = accepted + rejected + excluded + uncertain + planned."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from digests.lifecycle import DigestError
 from digests.models import Batch, BatchStatus, Delivery, Digest, Outcome, Rendition
+from digests.partitions import PARTITIONED, drop_partition
 
 #: A batch in a worker's hands is still planned, as far as the books go.
 _FATE = {
@@ -18,6 +21,14 @@ _FATE = {
     BatchStatus.rejected: "rejected",
     BatchStatus.uncertain: "uncertain",
 }
+
+
+class NotFinal(DigestError):
+    """Its books are still open."""
+
+    def __init__(self, issue: str) -> None:
+        super().__init__(f"The books of {issue} are not closed yet; `newsletter receipt {issue}`.")
+        self.issue = issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,14 @@ class Receipt:
         """Whether nobody's copy is still open."""
         return self.closes and not self.uncertain and not self.planned
 
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """The receipt that ``as_json`` gave."""
+        values = {name: value for name, value in plain.items() if name != "closes"}
+        for name in ("first_accepted_at", "last_accepted_at"):
+            values[name] = datetime.fromisoformat(values[name]) if values[name] else None
+        return cls(**values)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values, with ``closes``; moments in ISO 8601."""
         plain = asdict(self) | {"closes": self.closes}
@@ -67,6 +86,8 @@ class Receipt:
 
 def receipt(session: Session, digest: Digest) -> Receipt:
     """The books of *digest* as they stand; costs the same at any size but for the one count."""
+    if digest.books is not None:
+        return Receipt.from_json(digest.books)
     fates: dict[str, int] = defaultdict(int)
     reasons: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     providers: dict[str, int] = defaultdict(int)
@@ -148,6 +169,24 @@ def receipt(session: Session, digest: Digest) -> Receipt:
         last_accepted_at=last,
         rate=fates["accepted"] / took if took else None,
     )
+
+
+def archive(session: Session, digest: Digest, *, now: datetime) -> Receipt:
+    """Keep the closed books of *digest* and drop its ledger and its events, each in one statement.
+
+    Safe to repeat. Raises NotFinal while anybody's copy is open.
+    """
+    known = receipt(session, digest)
+    if digest.archived_at is not None:
+        return known
+    if digest.finished_at is None or not known.is_final:
+        raise NotFinal(digest.issue)
+    digest.books, digest.archived_at = known.as_json(), now
+    session.add(digest)
+    session.flush()
+    for table in PARTITIONED:
+        drop_partition(session, table, digest.id or 0)
+    return known
 
 
 def _proofs(session: Session, digest: Digest) -> dict[str, int]:

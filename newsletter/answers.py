@@ -17,6 +17,8 @@ def why(session: Session, address: str, digest: Digest) -> str:  # noqa: PLR0911
     person = session.exec(select(Subscriber).where(col(Subscriber.address_key) == key)).first()
     if person is None:
         return _unknown(session, key)
+    if digest.archived_at is not None:
+        return f"{digest.issue} is archived since {digest.archived_at:%Y-%m-%d}: only its books are left."
     copy = session.get(Delivery, (digest.id, person.id))
     if copy is None:
         return _not_considered(person, digest)

@@ -59,9 +59,15 @@ def unit_of_work(*, snapshot: bool = False) -> Iterator[Session]:
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
-    """A transaction that only reads, and never waits for a writer."""
-    with Session(engine()) as session:
+def reading(*, snapshot: bool = False) -> Iterator[Session]:
+    """A transaction that only reads, and never waits for a writer.
+
+    *snapshot*: all of its statements see one moment, as books need it.
+    """
+    options = {}
+    if snapshot and engine().dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    with Session(engine().execution_options(**options)) as session:
         yield session
 
 

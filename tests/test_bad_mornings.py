@@ -8,7 +8,8 @@ from sqlmodel import Session, col, select
 
 from digests import assembly, claims, halting, lifecycle
 from digests.lifecycle import NotWhatWasSeen, TooLate
-from digests.models import Digest, DigestStatus, Halt, Rendition
+from digests.models import Delivery, Digest, DigestStatus, Halt, Rendition
+from digests.receipt import NotFinal, archive
 from digests.schedule import Approval, Schedule, due, plan_turn
 from newsletter import circuit, dispatch, guarding, production, reconciling
 from newsletter.database import reading, unit_of_work
@@ -269,6 +270,25 @@ class TestApproval:
             production.approve(session, digest, by="Ada", now=late)
 
             assert digest.status is DigestStatus.approved
+
+
+def test_an_archived_edition_keeps_its_books_and_nothing_else(
+    clock: Clock, esp: RememberingEsp
+) -> None:
+    digest_id = start(clock, people=7)
+    send_all(digest_id, clock)
+    with unit_of_work() as session:
+        with pytest.raises(NotFinal):
+            archive(session, session.get_one(Digest, digest_id), now=clock.now)
+        dispatch.close_finished(session, now=clock.now)
+    before = books(digest_id)
+
+    with unit_of_work() as session:
+        archive(session, session.get_one(Digest, digest_id), now=clock.now)
+
+    assert books(digest_id).as_json() == before.as_json() | {"status": "sent"}
+    with reading() as session:
+        assert session.exec(select(Delivery)).all() == []
 
 
 def test_the_kill_switch_remembers_who_pressed_it_first(now: datetime) -> None:

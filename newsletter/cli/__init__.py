@@ -7,7 +7,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from digests.lifecycle import DigestError
 from digests.schedule_files import BadSchedule
-from newsletter.cli import comparisons, digests, schedules, serving, status, subscribers
+from newsletter.cli import books, comparisons, digests, schedules, serving, status, subscribers
 from newsletter.esp import EspError
 from newsletter.launch import LaunchError
 from newsletter.settings import SettingsError
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (serving, comparisons, digests, status, schedules, subscribers):
+for part in (serving, comparisons, digests, books, status, schedules, subscribers):
     part.register(app)
 
 

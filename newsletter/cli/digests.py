@@ -1,4 +1,4 @@
-"""Editions: look at one, put your name to it, stop it, read its books."""
+"""Editions: look at one, put your name to it, move it, stop it, correct it."""
 
 import getpass
 from datetime import UTC, datetime
@@ -6,18 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from sqlmodel import col, select
 
 from digests import halting, lifecycle
-from digests.models import Batch, BatchStatus, Digest
-from digests.receipt import Receipt, receipt
-from newsletter import answers, guarding, production
+from digests.models import Digest
+from newsletter import guarding, production
 from newsletter.cli.output import print_json, print_table
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.reconciling import settle_by_hand
 
 Issue = Annotated[str, typer.Argument(help="The edition, such as 2026-W48, or latest.")]
 By = Annotated[str, typer.Option(help="Whose word it is.")]
@@ -26,11 +22,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands about editions."""
-    for command in (show, preview, approve, move, cancel, correct, pause, resume, stop, go):
+    for command in (
+        show,
+        preview,
+        approve,
+        move,
+        cancel,
+        correct,
+        pause,
+        resume,
+        stop,
+        go,
+    ):
         app.command({"show": "digests"}.get(command.__name__, command.__name__))(command)
-    app.command("receipt")(books)
-    app.command("why")(why)
-    app.command("settle")(settle)
 
 
 def show(as_json: AsJson = False) -> None:
@@ -202,103 +206,3 @@ def go() -> None:
     with unit_of_work() as session:
         halting.release(session)
     typer.echo("Sending goes on.")
-
-
-def books(issue: Issue = "latest", as_json: AsJson = False) -> None:
-    """Print the closed books of an edition. The exit status is 1 when they do not add up.
-
-    Example: `newsletter receipt 2026-W48 --json`
-    """
-    with reading() as session:
-        known = receipt(session, production.by_issue(session, issue))
-    if as_json:
-        print_json(known.as_json())
-    else:
-        _print_receipt(known)
-    if not known.closes:
-        raise typer.Exit(1)
-
-
-def why(
-    address: Annotated[str, typer.Argument(help="The person's address.")],
-    issue: Issue = "latest",
-    as_json: AsJson = False,
-) -> None:
-    """Say in one sentence why somebody did or did not get an edition.
-
-    Example: `newsletter why ada@example.com 2026-W48`
-    """
-    with reading() as session:
-        said = answers.why(session, address, production.by_issue(session, issue))
-    if as_json:
-        print_json({"address": address, "answer": said})
-    else:
-        typer.echo(said)
-
-
-def settle(
-    issue: Issue,
-    batch: Annotated[
-        int | None, typer.Argument(help="The batch's number; none lists them.")
-    ] = None,
-    accepted: Annotated[
-        bool | None, typer.Option("--accepted/--not-taken", help="What you know of it.")
-    ] = None,
-    by: By = "",
-) -> None:
-    """Decide about an uncertain batch that no proof has settled. Your word is kept as the evidence.
-
-    Example: `newsletter settle 2026-W48 17 --accepted --by "Ada, who saw it in the provider's log"`
-    """
-    with unit_of_work() as session:
-        digest = production.by_issue(session, issue)
-        if batch is None or accepted is None:
-            rows = session.exec(
-                select(Batch).where(
-                    col(Batch.digest_id) == digest.id, col(Batch.status) == BatchStatus.uncertain
-                )
-            ).all()
-            print_table(
-                ("batch", "copies", "provider", "posted at", "why"),
-                ((r.number, r.size, r.provider, r.posted_at, r.reason) for r in rows),
-                empty=f"No batch of {digest.issue} is uncertain.",
-            )
-            return
-        who = by or getpass.getuser()
-        if not settle_by_hand(
-            session, digest.id or 0, batch, accepted=accepted, by=who, now=utc_now()
-        ):
-            typer.echo(f"newsletter: batch {batch} of {digest.issue} is not uncertain.", err=True)
-            raise typer.Exit(1)
-    typer.echo(f"Batch {batch} is {'accepted' if accepted else 'planned again'}, on {who}'s word.")
-
-
-def _print_receipt(known: Receipt) -> None:
-    table = Table(title=f"{known.digest} · {known.status}", box=None, title_justify="left")
-    table.add_column("", justify="left")
-    table.add_column("copies", justify="right")
-    table.add_row("[bold]audience", f"[bold]{known.audience:,}")
-    for fate in ("accepted", "rejected", "excluded", "uncertain", "planned"):
-        table.add_row(fate, f"{getattr(known, fate):,}")
-        for reason, count in sorted(known.reasons.get(fate, {}).items()):
-            table.add_row(f"  [dim]{reason}", f"[dim]{count:,}")
-    console = Console()
-    console.print(table)
-    for label, parts in (
-        ("by provider", known.providers),
-        ("by topics", known.renditions),
-        ("once uncertain, settled by", known.proofs),
-    ):
-        if parts:
-            console.print(f"{label}: " + ", ".join(f"{n} {c:,}" for n, c in parts.items()))
-    if known.first_accepted_at and known.last_accepted_at:
-        rate = f", {known.rate:,.0f} copies a second" if known.rate else ""
-        console.print(
-            f"accepted from {known.first_accepted_at:%H:%M:%S} to "
-            f"{known.last_accepted_at:%H:%M:%S} UTC{rate}"
-        )
-    if known.content_hash:
-        console.print(f"content {known.content_hash[:12]}, approved by {known.approved_by}")
-    console.print(
-        "[green]The books close.[/]" if known.closes else "[red]The books do not close.[/]"
-    )

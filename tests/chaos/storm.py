@@ -157,9 +157,9 @@ class Storm:
             elif step not in RARE and now - since > _PATIENCE and self._orders.take(step):
                 # Nobody came by: no batch was in doubt, perhaps. Later, or somebody at random.
                 del self._standing[step]
-                again = step not in self._missed
+                again = step not in self._missed and step not in RARE
                 self._missed.add(step)
-                self._left.append(Kill(Kind.step, step) if again else Kill(Kind.child))
+                self._left.insert(0, Kill(Kind.step, step) if again else Kill(Kind.child))
 
     def _is_hopeless(self, step: str, since: float, *, now: float) -> bool:
         if step == "planning":  # it has been planned: nobody comes this way any more

@@ -301,6 +301,8 @@ def upgrade() -> None:
         sa.Column("local_at", sa.Time(), nullable=True),
         sa.Column("corrects_id", sa.Integer(), nullable=True),
         sa.Column("corrects_hash", sa.String(length=64), nullable=True),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("books", sa.JSON(none_as_null=True), nullable=True),
         sa.ForeignKeyConstraint(["corrects_id"], ["digest.id"]),
         sa.ForeignKeyConstraint(["occurrence_id"], ["occurrence.id"]),
         sa.PrimaryKeyConstraint("id"),
