@@ -9,8 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import sending
+from tests.benchmarks import embedded, sending
 from tests.benchmarks.table import show
+
+
+def say(line: str) -> None:
+    """Progress, beside the figures."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -20,9 +25,8 @@ def main() -> int:
     given = parser.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     with tempfile.TemporaryDirectory(prefix="newsletter-bench-") as folder:
-        figures = sending.measure(
-            Path(folder), sizes, say=lambda line: print(line, file=sys.stderr, flush=True)
-        )
+        figures = sending.measure(Path(folder), sizes, say=say)
+        figures += embedded.measure(Path(folder), say=say)
     if given.json:
         print(json.dumps([figure.as_json() for figure in figures]))
     else:
