@@ -6,35 +6,21 @@ for that key lasts; the provider's search. Without any of these it waits for an
 operator (``newsletter settle``). The evidence is stored with the batch.
 """
 
-import hashlib
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlmodel import Session
 
-from digests import claims, proofs, settlement
-from digests.claims import Claim
+from digests import proofs
 from newsletter import links
-from newsletter.composing import Composed, compose, mailing_of
 from newsletter.database import reading, unit_of_work
 from newsletter.doubts import Doubt, evidence_of, looked, open_copies, seen_in_events, uncertain
-from newsletter.esp import (
-    Absent,
-    Accepted,
-    CannotTell,
-    Esp,
-    Found,
-    NotTaken,
-    Outcome,
-    Unknown,
-    Unsendable,
-)
-from newsletter.pacing import wait_for_a_call
+from newsletter.esp import Absent, CannotTell, Esp, Found, Unsendable
 from newsletter.providers import provider
+from newsletter.same_key import ask
 from newsletter.sending import Clock
 from newsletter.settings import settings
 
@@ -81,7 +67,7 @@ def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
     if seen and (how := _by_events(doubt, esp, seen, now=clock(), has_key=has_key)) is not None:
         return how
     if has_key:
-        asked = _by_same_key(doubt, esp, is_taken=bool(seen), clock=clock, worker=worker)
+        asked = ask(doubt, esp, is_taken=bool(seen), clock=clock, worker=worker)
         if isinstance(asked, str):
             return asked
         doubt = asked  # this attempt was turned away, which says nothing about the earlier one
@@ -128,89 +114,6 @@ def _by_events(
                 session, doubt.digest_id, doubt.number, seen, reason="an event names it", now=now
             )
     return None
-
-
-def _by_same_key(
-    doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker: str
-) -> str | Doubt:
-    """Post the same bytes under the same key: the provider answers without a second mail.
-
-    Returns the doubt as it stands now when it refuses to, or puts us off.
-
-    Where somebody has left since, the first bytes would mail them if the key
-    were unknown. So the bytes without them go, unless an event *is_taken* shows
-    that the key was used; a provider that has it says that it had other bytes,
-    and is then asked with the first ones, which can mail nobody any more.
-    """
-    now = clock()
-    with unit_of_work() as session:
-        claim = claims.claim_again(
-            session,
-            doubt.digest_id,
-            doubt.number,
-            fence=doubt.fence,
-            worker=worker,
-            lease_until=now + settings().lease_for,
-            now=now,
-        )
-        if claim is None:
-            return "somebody else is at it"
-        wanted = compose(session, claim)
-        first = compose(session, claim, as_posted=True)
-    nobody_left = wanted.people == first.people
-    asked = first if nobody_left or is_taken else wanted
-    if not asked.people:
-        return looked(doubt, "nobody is left to ask about", now=now)
-    outcome = _ask_again(claim, asked, esp, clock=clock)
-    if isinstance(outcome, Accepted) and outcome.reason is not None and asked is not first:
-        # It had the key with other bytes. Only the first ones bring the answer they got.
-        told = _ask_again(claim, first, esp, clock=clock)
-        if not isinstance(told, Accepted):
-            outcome = told
-        elif told.reason is None:
-            asked, outcome = first, told
-    if outcome is None:
-        return "stopped"
-    now = clock()
-    with unit_of_work() as session:
-        if isinstance(outcome, Unknown):
-            settlement.doubt(session, claim, reason=f"asked again: {outcome.reason}")
-            return "not answered"
-        if isinstance(outcome, NotTaken):
-            wait = timedelta(seconds=outcome.retry_after or 0)
-            settlement.doubt(
-                session,
-                claim,
-                reason=f"asked again: {outcome.reason}",
-                posted_at=doubt.posted_at,
-                rest_until=now + wait,
-            )
-            return replace(doubt, fence=claim.fence)
-        if outcome.reason is None and asked is wanted:
-            claims.exclude(session, claim, wanted.unwanted, now=now)
-        settlement.accept(
-            session,
-            claim,
-            message_ids=outcome.message_ids,
-            refused={asked.people[i]: why for i, why in outcome.refused.items()},
-            again=[asked.people[i] for i in outcome.again],
-            reason=outcome.reason,
-            evidence=evidence_of("same key", now, outcome.reason or "the provider answered it"),
-            now=now,
-        )
-    return "same key"
-
-
-def _ask_again(claim: Claim, asked: Composed, esp: Esp, *, clock: Clock) -> Outcome | None:
-    """Post *asked* under the claim's key; None when somebody stopped it."""
-    request = esp.encode(mailing_of(claim, asked.copies))
-    if not wait_for_a_call(esp.name, clock=clock):
-        return None
-    body_hash = hashlib.sha256(request.body).hexdigest()
-    with unit_of_work() as session:
-        if not claims.intend(session, claim, provider=esp.name, body_hash=body_hash, now=clock()):
-            return None
-    return esp.send(request)
 
 
 def _by_search(doubt: Doubt, esp: Esp, *, clock: Clock) -> str:

@@ -421,3 +421,54 @@ def test_a_key_that_is_refused_leaves_the_search_to_decide(
     send_all(digest_id, clock)
 
     assert (books(digest_id).accepted, books(digest_id).rejected) == (2, 1)
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("told", ["nothing", "an event"])
+def test_under_a_key_that_took_a_later_version_the_earlier_leavers_are_not_counted_as_mailed(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, configure: Configure, told: str
+) -> None:
+    configure(send_threads=1, esp="resend")
+    esp = Keeps(loses=1)
+    for module in (sending, reconciling, dispatch):
+        monkeypatch.setattr(module, "provider", lambda _: esp)
+    digest_id = start(clock(), people=5)
+    with unit_of_work() as session:  # a worker dies before any byte leaves
+        claim = take(session, digest_id, clock())
+        post(session, claim, clock())
+        settlement.doubt(session, claim, reason="its worker vanished")
+    first, second, third, *_ = people_of(digest_id)
+    with unit_of_work() as session:
+        leave(session, first, how="one-click unsubscribe", digest_id=None, now=clock())
+    assert reconcile(clock) == {"not answered": 1}  # taken without the first, and the answer lost
+    clock.now += LEASE
+    with unit_of_work() as session:
+        leave(session, second, how="one-click unsubscribe", digest_id=None, now=clock())
+    if told == "an event":
+        delivered(digest_id, third, clock())
+
+    assert reconcile(clock) == {"same key": 1}
+
+    assert len(esp.addresses) == 4
+    assert "reader0@readers.example" not in esp.addresses
+    assert books(digest_id).reasons == {"excluded": {"unsubscribed": 1}}
+    assert books(digest_id).accepted == 4
+
+
+@pytest.mark.usefixtures("database")
+def test_where_a_search_can_tell_a_key_is_never_asked_with_other_bytes_than_its_first(
+    clock: Clock, esp: RememberingEsp
+) -> None:
+    esp.traits = Traits(
+        100, 10**9, timedelta(hours=1), atomic=True, search_lag=timedelta(minutes=1)
+    )
+    digest_id = start(clock(), people=3)
+    esp.answers, esp.takes_in_silence = [Unknown("no answer")], True
+    send_all(digest_id, clock)
+    with unit_of_work() as session:
+        leave(session, people_of(digest_id)[0], how="one-click", digest_id=None, now=clock())
+
+    assert reconcile(clock) == {"provider search: found": 1}
+
+    assert len(esp.mailings) == 1
+    assert books(digest_id).accepted == 3
