@@ -3,6 +3,9 @@
 import os
 from datetime import timedelta
 
+import structlog
+from celery.exceptions import OperationalError
+
 from newsletter import dispatch, guarding, production
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
@@ -11,6 +14,8 @@ from newsletter.sending import send_batches
 from newsletter.settings import settings
 from newsletter.tasks import app
 from newsletter.tasks.draining import Draining
+
+log = structlog.get_logger()
 
 
 @app.task(name="newsletter.assemble")
@@ -44,10 +49,16 @@ def send() -> None:
 
 
 def nudge(digest_ids: list[int]) -> None:
-    """Wake as many processes as may join in each send; one that is woken in vain finds nothing."""
-    for digest_id in digest_ids:
-        for _ in range(settings().send_processes):
-            send_digest.apply_async((digest_id,), expires=max(10.0, settings().tick * 3))
+    """Wake as many processes as may join in each send; one that is woken in vain finds nothing.
+
+    A nudge that cannot be sent is lost: the next tick finds the same rows.
+    """
+    try:
+        for digest_id in digest_ids:
+            for _ in range(settings().send_processes):
+                send_digest.apply_async((digest_id,), expires=max(10.0, settings().tick * 3))
+    except OperationalError as error:
+        log.warning("nudge.lost", why=type(error.__cause__ or error).__name__)
 
 
 @app.task(name="newsletter.send_digest")
