@@ -154,7 +154,7 @@ class Storm:
                 del self._standing[step]
                 self.kills[Kind.step] += 1
                 self.steps[step] += 1
-            elif step not in RARE and now - since > _PATIENCE and self._orders.take(step):
+            elif self._is_hopeless(step, since, now=now) and self._orders.take(step):
                 # Nobody came by: no batch was in doubt, perhaps. Later, or somebody at random.
                 del self._standing[step]
                 again = step not in self._missed and step not in RARE
