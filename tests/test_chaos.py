@@ -21,6 +21,8 @@ from tests.processes import ROOT, surroundings
 #: Two runs share their servers and their imports.
 PAIRS: Final = (("sendgrid", "resend"), ("mailgun", "postmark"), ("ses", "brevo"))
 
+_PATIENCE: Final = 400  # seconds; a quiet machine needs a tenth of it
+
 
 def chaos(tmp_path: Path, *words: str) -> tuple[int, list[dict[str, Any]]]:
     """Run chaos as ``make chaos`` does; its exit status and its reports. Shows what it said."""
@@ -30,7 +32,7 @@ def chaos(tmp_path: Path, *words: str) -> tuple[int, list[dict[str, Any]]]:
         env=surroundings({"TMPDIR": str(tmp_path)}),
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=_PATIENCE,
         check=False,
     )
     print(done.stdout, done.stderr, sep="\n")
@@ -38,6 +40,7 @@ def chaos(tmp_path: Path, *words: str) -> tuple[int, list[dict[str, Any]]]:
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(_PATIENCE + 20)
 @pytest.mark.parametrize("pair", PAIRS, ids=" and ".join)
 def test_whatever_is_killed_everybody_gets_one_copy(tmp_path: Path, pair: tuple[str, str]) -> None:
     one, other = pair
@@ -59,6 +62,7 @@ def test_whatever_is_killed_everybody_gets_one_copy(tmp_path: Path, pair: tuple[
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(_PATIENCE + 20)
 def test_two_beats_and_four_workers_at_once_double_nothing(tmp_path: Path) -> None:
     status, [report] = chaos(
         tmp_path,
@@ -74,6 +78,7 @@ def test_two_beats_and_four_workers_at_once_double_nothing(tmp_path: Path) -> No
 
 
 @pytest.mark.processes
+@pytest.mark.timeout(_PATIENCE + 20)
 def test_a_service_that_repeats_what_it_does_not_know_is_found_out(tmp_path: Path) -> None:
     status, [report] = chaos(
         tmp_path,

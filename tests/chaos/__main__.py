@@ -24,6 +24,7 @@ from tests.chaos.storm import PACE, Storm, stuck
 from tests.servers import Postgres, Redis
 
 _WIDTH: Final = 110
+_PATIENCE: Final = 120.0  # seconds that even the smallest run may take on a busy machine
 _LINE_EVERY: Final = 10.0  # seconds, where lines are kept
 
 
@@ -115,7 +116,7 @@ def run(
         storm.prepare()
         house.start("sandbox", "web")
         house.start("worker", "beat")
-        limit = 60 + 2 * asked.kills + asked.recipients / 50
+        limit = _PATIENCE + 2 * asked.kills + asked.recipients / 50
         ended = storm.rage(until=time.monotonic() + limit, once_planned=leavers.start)
         leavers.end()
         left_over = [] if ended else stuck(house.database, storm.digest_id)

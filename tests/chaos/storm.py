@@ -28,7 +28,11 @@ _PATIENCE: Final = 8.0  # seconds until an order that nobody has met is withdraw
 _LEAD: Final = 0.12  # how far the sending may run ahead of the killing, as a share
 _LAST_PART: Final = 0.9  # of the copies; the others go when the killing is over
 _LOOK_EVERY: Final = 0.4  # seconds
-_DOUBTED_FOR: Final = timedelta(seconds=LEASE + SEARCH_LAG)
+_DOUBTED_FOR: Final = timedelta(seconds=12)  # until the operator gives up waiting for events
+#: Seconds. With keys alone a worker may sleep for as long as it likes; where a search decides,
+#: not past the moment from which absence is believed.
+_FREEZE: Final = LEASE + SEARCH_LAG - 2.5
+_FREEZE_WITH_KEYS: Final = 4 * LEASE
 
 
 @dataclass(slots=True)
@@ -64,6 +68,9 @@ class Storm:
         self._house, self._last_week, self._dice, self._say = house, last_week, dice, say
         self._left, self._troubles, self._seed, self._calm = kills, troubles, seed, calm
         # Without keys and without a search, only events and an operator can settle a doubt.
+        self._longest_freeze = (
+            _FREEZE_WITH_KEYS if traits.key_lives and traits.search_lag is None else _FREEZE
+        )
         self._needs_operator = traits.key_lives is None and traits.search_lag is None
         self._asked = len(kills)
         self._orders = Orders(house.orders)
@@ -176,8 +183,7 @@ class Storm:
                 pool = self._house.pool()
                 if not pool or not send(pid := self._dice.choice(pool), signal.SIGSTOP):
                     return
-                # Past the lease, so that others take over; not past what absence is believed after.
-                thaws = self._dice.uniform(LEASE + 0.3, LEASE + SEARCH_LAG - 1.5)
+                thaws = self._dice.uniform(LEASE + 0.3, self._longest_freeze)
                 timer = threading.Timer(thaws, send, (pid, signal.SIGCONT))
                 timer.daemon = True
                 timer.start()
