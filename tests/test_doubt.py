@@ -379,9 +379,11 @@ def test_the_drain_is_told_without_a_lock_that_a_killed_process_could_keep(
     leaving = draining.Draining()
     assert not leaving.is_set()
 
-    draining.drain()
+    gone = threading.Event()
+    draining.drain(within=0.01, leave=gone.set)
 
     assert leaving.is_set()
+    assert gone.wait(10)  # a pool that never answers cannot hold the worker back
 
 
 @pytest.mark.usefixtures("database")

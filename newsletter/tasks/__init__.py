@@ -77,4 +77,4 @@ def _our_logging(**_: object) -> None:
 @worker_shutting_down.connect
 def _drain(**_: object) -> None:
     """SIGTERM: claim nothing new; what is in flight settles before the worker goes."""
-    drain()
+    drain(within=settings().lease)

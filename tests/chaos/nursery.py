@@ -21,6 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import typer
+
 _PR_SET_PDEATHSIG: Final = 1
 #: Ours, and what Celery, kombu and uvicorn load only when they start.
 _WARM: Final = (
@@ -119,6 +121,8 @@ def _forked(order: dict[str, Any], ours: tuple[socket.socket, ...]) -> int:
         os.dup2(log, 2)
         os.environ.update(order["environment"])
         status = run(order["part"], order["words"])
+    except typer.Exit as ended:
+        status = ended.exit_code
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
     except BaseException:  # noqa: BLE001 - a fork must never run on into the nursery's own loop
