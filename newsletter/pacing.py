@@ -12,7 +12,8 @@ from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
 
-from newsletter.settings import ProviderSettings, settings
+from newsletter.settings import settings
+from newsletter.settings.providers import ProviderSettings
 
 log = structlog.get_logger()
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from newsletter.esp import Esp
 from newsletter.esp.registry import adapters
-from newsletter.settings import ProviderSettings, settings
+from newsletter.settings import settings
+from newsletter.settings.providers import ProviderSettings
 
 Words = dict[str, Any]
 

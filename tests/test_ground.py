@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from pydantic import BaseModel
 
-from newsletter.settings import ProviderSettings, Settings
+from newsletter.settings import Settings
 from tests.processes import ROOT
 
 PACKAGES: Final = ("digests", "newsletter", "subscribers")
@@ -267,9 +268,7 @@ def _settings() -> set[str]:
     known = set()
     for name, field in Settings.model_fields.items():
         known.add(f"NEWSLETTER_{name.upper()}")
-        if field.annotation is ProviderSettings:
-            known |= {
-                f"NEWSLETTER_{name.upper()}_{part.upper()}"
-                for part in ProviderSettings.model_fields
-            }
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            known |= {f"NEWSLETTER_{name.upper()}_{part.upper()}" for part in group.model_fields}
     return known

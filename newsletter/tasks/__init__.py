@@ -9,13 +9,20 @@ from newsletter.logs import set_up_logging
 from newsletter.settings import Settings, settings
 from newsletter.tasks.draining import drain
 
-#: Task names are explicit and never change: a message may outlive the code that sent it.
+#: Where the tasks are defined.
+MODULES: Final = ("newsletter.tasks.ticks",)
+
+#: Sent at every tick. Task names are explicit and never change: a message may outlive the code
+#: that sent it.
 TICKS: Final = (
     "newsletter.assemble",
     "newsletter.start",
     "newsletter.send",
     "newsletter.reconcile",
 )
+
+#: Sent more seldom: seconds between two messages. What is due is a row all the same.
+SELDOM: Final[dict[str, float]] = {}
 
 app = Celery("newsletter")
 
@@ -29,7 +36,7 @@ def configuration() -> dict[str, Any]:
         "broker_transport_options": _transport(known),
         "broker_connection_retry_on_startup": True,
         "control_exchange": "control",
-        "imports": ("newsletter.tasks.ticks",),
+        "imports": MODULES,
         "task_default_queue": "newsletter",
         "task_ignore_result": True,
         # A message is only a nudge: taken early, and if it is lost the next tick brings another.
@@ -46,8 +53,8 @@ def configuration() -> dict[str, Any]:
         # The directory has Celery's default file name, so beat must be told.
         "beat_schedule_filename": str(known.schedules / "state"),
         "beat_schedule": {
-            name: {"task": name, "schedule": known.tick, "options": {"expires": known.tick * 3}}
-            for name in TICKS
+            name: {"task": name, "schedule": every, "options": {"expires": every * 3}}
+            for name, every in (dict.fromkeys(TICKS, known.tick) | SELDOM).items()
         },
     }
 

@@ -1,4 +1,9 @@
-"""What differs from one installation to the next, read from ``NEWSLETTER_*`` once, on first use."""
+"""What differs from one installation to the next, read from ``NEWSLETTER_*`` once, on first use.
+
+Settings of one capability stand together in a group: a frozen model in a module
+beside this one and a field here. ``NEWSLETTER_SENDGRID_TOKEN`` is the part
+*token* of the group *sendgrid*.
+"""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -6,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from newsletter.secrets import NAMES, embedded_secrets
+from newsletter.settings.providers import ProviderSettings
 
 
 class Environment(StrEnum):
@@ -21,25 +27,6 @@ class Environment(StrEnum):
 
 class SettingsError(Exception):
     """The environment does not make a service; the message says what to set."""
-
-
-class ProviderSettings(BaseModel):
-    """What one provider's adapter needs. *url* is empty for the vendor's own host."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: str = ""
-    token: SecretStr = SecretStr("")
-    webhook_key: SecretStr = SecretStr("")  # public key, signing secret or password, by provider
-    domain: str = ""  # Mailgun: the sending domain
-    stream: str = "broadcast"  # Postmark: the message stream
-    region: str = "eu-central-1"  # SES
-    key_id: str = ""  # SES: the access key's id
-    configuration_set: str = ""  # SES
-    topics: str = ""  # SES: the allowed SNS topic ARNs, comma-separated
-    webhook_user: str = "newsletter"  # Postmark and Brevo: the name in Basic auth
-    calls_per_second: float = 0  # shared by all workers; 0 for no limit of ours
-    search_lag: float | None = None  # seconds until absence from the search counts as proof
 
 
 class Settings(BaseSettings):
