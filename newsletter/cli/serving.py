@@ -102,6 +102,9 @@ def web() -> None:
         create_app(),
         host=settings().host,
         port=settings().port,
+        # Whose word on the caller's address counts: rate limits go by it.
+        proxy_headers=True,
+        forwarded_allow_ips=settings().proxies,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -42,7 +42,8 @@ class Settings(BaseSettings):
 
     environment: Environment = Environment.embedded
     home: Path = Path("var")
-    schedules: Path = Path("celerybeat-schedule")
+    schedules: Path = Path("celerybeat-schedule")  # the files that a first start installs
+    beat_state: Path | None = None  # beat's own file, one for each beat; beside the schedules
 
     database_url: str = ""
     broker_url: str = ""
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    proxies: str = "127.0.0.1"  # addresses or networks whose X-Forwarded-For is believed
     sandbox_port: int = 8025
     public_url: str = ""
     site_url: str = ""  # the site's own compare pages: {site_url}/compare/{slug}

@@ -30,7 +30,9 @@ app = Celery("newsletter")
 def configuration() -> dict[str, Any]:
     """Celery's settings, from ours; read on first use."""
     known = settings()
-    known.schedules.mkdir(parents=True, exist_ok=True)
+    # The directory of the schedules has Celery's default file name, so beat must be told.
+    state = known.beat_state or known.schedules / "state"
+    state.parent.mkdir(parents=True, exist_ok=True)
     return {
         "broker_url": known.broker,
         "broker_transport_options": _transport(known),
@@ -50,8 +52,7 @@ def configuration() -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_enable_remote_control": False,
         "beat_max_loop_interval": max(0.2, known.tick / 2),
-        # The directory has Celery's default file name, so beat must be told.
-        "beat_schedule_filename": str(known.schedules / "state"),
+        "beat_schedule_filename": str(state),
         "beat_schedule": {
             name: {"task": name, "schedule": every, "options": {"expires": every * 3}}
             for name, every in (dict.fromkeys(TICKS, known.tick) | SELDOM).items()

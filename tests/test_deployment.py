@@ -1,0 +1,230 @@
+"""What docs/deploy/ hands to an operator: the compose file, the units, the proxy, the example settings."""
+
+import configparser
+import shlex
+import shutil
+import signal
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import yaml
+from dotenv import dotenv_values
+from typer.main import get_command
+
+from newsletter.cli import app
+from newsletter.settings import Settings
+from tests.conftest import Configure
+from tests.processes import ROOT, Kept, command, free_port, surroundings, wait_until
+from tests.servers import Redis
+
+DEPLOY: Final = ROOT / "docs" / "deploy"
+UNITS: Final = sorted((DEPLOY / "systemd").glob("*.service"))
+OURS: Final = ("migrate", "web", "worker", "beat")
+
+
+def compose() -> dict[str, Any]:
+    known: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return known
+
+
+def example() -> dict[str, str]:
+    """The settings of the example file, as systemd and Docker read them."""
+    return {name: value or "" for name, value in dotenv_values(DEPLOY / "newsletter.env").items()}
+
+
+class Unit:
+    """One systemd unit's lines; a key may stand several times, the last one is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        self._lines = configparser.ConfigParser(strict=False, interpolation=None)
+        self._lines.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+        self._lines.read_string(path.read_text())
+
+    def says(self, key: str, section: str = "Service") -> str:
+        return self._lines.get(section, key, fallback="")
+
+    @property
+    def arguments(self) -> list[str]:
+        """What comes after ``newsletter`` in ExecStart."""
+        program, *arguments = shlex.split(self.says("ExecStart"))
+        assert program == "/srv/newsletter/.venv/bin/newsletter"
+        return arguments
+
+
+def commands() -> set[str]:
+    return set(get_command(app).commands)  # type: ignore[attr-defined]  # a group, which has them
+
+
+class TestTheExampleSettings:
+    def test_they_are_all_that_production_asks_for(self, configure: Configure) -> None:
+        configure(**{name.removeprefix("NEWSLETTER_").lower(): v for name, v in example().items()})
+
+        known = Settings()
+
+        assert not known.is_embedded
+        assert known.esp_names == ("sendgrid",)
+
+    def test_every_secret_is_to_be_changed(self) -> None:
+        secret = ("TOKEN", "SECRET", "KEY")
+
+        assert {
+            name
+            for name, value in example().items()
+            if name.endswith(secret) and value != "CHANGE-ME"
+        } == set()
+
+
+class TestTheComposeFile:
+    def test_each_part_runs_a_command_that_exists(self) -> None:
+        started = {
+            name: part["command"][0]
+            for name, part in compose()["services"].items()
+            if part.get("image") == "newsletter"
+        }
+
+        assert set(started) == set(OURS)
+        assert set(started.values()) <= commands()
+
+    def test_what_a_part_waits_for_is_there_and_can_be_healthy(self) -> None:
+        parts = compose()["services"]
+
+        waits = [
+            (name, other, how["condition"])
+            for name, part in parts.items()
+            for other, how in part.get("depends_on", {}).items()
+        ]
+
+        assert waits
+        for _, other, condition in waits:
+            assert other in parts
+            assert condition != "service_healthy" or "healthcheck" in parts[other]
+
+    def test_our_parts_may_do_nothing_but_their_work(self) -> None:
+        for part in (compose()["services"][name] for name in OURS):
+            assert part["read_only"] is True
+            assert part["cap_drop"] == ["ALL"]
+            assert part["security_opt"] == ["no-new-privileges:true"]
+
+    def test_only_the_proxy_can_be_reached_from_outside(self) -> None:
+        assert [name for name, part in compose()["services"].items() if "ports" in part] == [
+            "proxy"
+        ]
+
+    def test_the_image_is_built_from_what_the_repository_has(self) -> None:
+        copied = [
+            source
+            for line in (DEPLOY / "Dockerfile").read_text().splitlines()
+            if line.startswith("COPY ") and "--from" not in line
+            for source in line.split()[1:-1]
+        ]
+
+        assert copied
+        assert [name for name in copied if not (ROOT / name).exists()] == []
+
+    @pytest.mark.skipif(
+        subprocess.run(
+            ["docker", "compose", "version"] if shutil.which("docker") else ["false"],
+            capture_output=True,
+            check=False,
+        ).returncode
+        != 0,
+        reason="no docker compose on this machine; the claims above hold without it",
+    )
+    def test_docker_itself_reads_it(self, tmp_path: Path) -> None:
+        shutil.copytree(DEPLOY, tmp_path / "docs" / "deploy")
+        told = ["docker", "compose", "-f", str(tmp_path / "docs/deploy/compose.yaml"), "config"]
+
+        read = subprocess.run(
+            told, env={"PATH": "/usr/bin:/bin", "POSTGRES_PASSWORD": "x"}, check=False
+        )
+
+        assert read.returncode == 0
+
+
+class TestTheUnits:
+    @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+    def test_each_runs_a_command_that_exists_without_any_privilege(self, path: Path) -> None:
+        unit = Unit(path)
+
+        assert unit.arguments[0] in commands()
+        assert unit.says("User") == "newsletter"
+        assert unit.says("CapabilityBoundingSet") == ""
+        assert unit.says("NoNewPrivileges") == "yes"
+        assert unit.says("ProtectSystem") == "strict"
+
+    @pytest.mark.skipif(
+        shutil.which("systemd-analyze") is None, reason="no systemd on this machine to ask"
+    )
+    def test_systemd_itself_reads_them(self, tmp_path: Path) -> None:
+        """The program's path is that of a server; here it is one that exists."""
+        for path in (DEPLOY / "systemd").iterdir():
+            said = path.read_text().replace("/srv/newsletter/.venv/bin/newsletter", "/bin/true")
+            (tmp_path / path.name.replace("@.", "@1.")).write_text(said)
+        whole = [str(path) for path in sorted(tmp_path.iterdir())]
+
+        read = subprocess.run(
+            [shutil.which("systemd-analyze") or "", "verify", "--man=no", *whole],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        # Of the host's own units it may complain as well.
+        assert [line for line in read.stderr.splitlines() if str(tmp_path) in line] == []
+
+    @pytest.mark.processes
+    def test_the_processes_start_answer_and_stop_as_the_units_say(
+        self, postgresql_database: str, redis: Redis, tmp_path: Path
+    ) -> None:
+        port = free_port()
+        served = example() | {
+            "NEWSLETTER_DATABASE_URL": postgresql_database,
+            "NEWSLETTER_BROKER_URL": redis.url,
+            "NEWSLETTER_REDIS_URL": redis.url,
+            "NEWSLETTER_HOME": str(tmp_path / "home"),
+            "NEWSLETTER_SCHEDULES": str(ROOT / "celerybeat-schedule"),
+            "NEWSLETTER_PORT": str(port),
+        }
+        migrate, *others = (
+            [Unit(path) for path in UNITS if "migrate" in path.name]
+            + [Unit(path) for path in UNITS if "@" in path.name] * 2
+            + [Unit(path) for path in UNITS if "web" in path.name]
+        )
+        subprocess.run(command(*migrate.arguments), env=surroundings(served), check=True)
+
+        with ExitStack() as stack:
+            started: list[Kept] = []
+            for number, unit in enumerate(others):
+                folder = tmp_path / f"{number}"
+                folder.mkdir()
+                own = {"NEWSLETTER_BEAT_STATE": str(folder / "beat")}
+                started.append(
+                    stack.enter_context(
+                        Kept(
+                            command(*unit.arguments),
+                            log=folder / "log",
+                            environment=surroundings(served | own),
+                            folder=folder,
+                        )
+                    )
+                )
+            wait_until(lambda: _is_ready(port), within=60, process=started[-1], what="/ready")
+            for process in started:
+                process.send(signal.SIGTERM)
+            for process in started:
+                process.ends(within=60)
+
+        clean = {0, -signal.SIGTERM, *map(int, others[0].says("SuccessExitStatus").split())}
+        assert {process.status for process in started} <= clean
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
