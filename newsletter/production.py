@@ -1,6 +1,5 @@
 """From the store to an approved edition: what the editor sees is what will be sent."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -19,32 +18,12 @@ from digests.lifecycle import (
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, OccurrenceStatus, Schedule, due
 from newsletter.composing import content_from
-from newsletter.rendering import BadTemplate, House, Rendered, content_hash, render
-from newsletter.settings import settings
+from newsletter.galley import Preview, fresh
+from newsletter.rendering import BadTemplate, Rendered
 
 log = structlog.get_logger()
 
 _SHORTEST_HASH = 12  # characters: what preview shows
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """The bytes that will go, and the hash that an approval is bound to."""
-
-    digest: Digest
-    rendered: Rendered
-    content_hash: str
-
-
-def house() -> House:
-    """What every edition says about us."""
-    known = settings()
-    return House(
-        publication=known.publication,
-        public_url=known.web_url,
-        postal_address=known.postal_address,
-        sender_domain=known.sender_address.rpartition("@")[2],
-    )
 
 
 def assemble_due(session: Session, *, now: datetime) -> list[Digest]:
@@ -88,20 +67,6 @@ def preview(session: Session, digest: Digest) -> Preview:
         return fresh(session, digest)
     rendered = Rendered(content_from(frozen), tuple(frozen.links))
     return Preview(digest, rendered, frozen.content_hash)
-
-
-def fresh(session: Session, digest: Digest) -> Preview:
-    """The edition as the store, the templates and the settings make it at this moment."""
-    edition = assembly.edition(session, digest, address=comparison_address())
-    if not edition.entries:
-        raise NothingInIt(digest.issue)
-    rendered = render(
-        edition,
-        house=house(),
-        track_opens=settings().track_opens,
-        track_clicks=settings().track_clicks,
-    )
-    return Preview(digest, rendered, content_hash(rendered.content))
 
 
 def void_what_changed(session: Session) -> None:
@@ -205,8 +170,3 @@ def by_issue(session: Session, issue: str) -> Digest:
     if (found := session.exec(query).first()) is None:
         raise NoSuchDigest(issue)
     return found
-
-
-def comparison_address() -> str:
-    """Where a full comparison stands, with ``{slug}`` in it."""
-    return f"{(settings().site_url or settings().web_url).rstrip('/')}/compare/{{slug}}"

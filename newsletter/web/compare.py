@@ -10,7 +10,7 @@ from starlette.responses import Response
 from digests.comparisons import facts_of
 from digests.edition import Entry
 from digests.facts import ComparisonFacts, ReviewFacts, ToolFacts, key_of
-from newsletter import production
+from newsletter import galley
 from newsletter.rendering.card import card
 from newsletter.web.doors import Reading
 from newsletter.web.pages import LOOK, page
@@ -48,7 +48,7 @@ def compare(slug: str, session: Reading) -> Response:
         shown=card(Entry(facts=facts, address="")),
         rows=decision_table(facts),
         seats=scorecard(*facts.tools),
-        canonical=facts.url or production.comparison_address().replace("{slug}", facts.slug),
+        canonical=facts.url or galley.comparison_address().replace("{slug}", facts.slug),
     )
     answer.headers["cache-control"] = "public, max-age=60"
     return answer

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from newsletter import production
+from newsletter.galley import Preview
 from newsletter.links import CopyRef
-from newsletter.production import Preview
 from newsletter.settings import settings
 from newsletter.web import copies, situation
 from newsletter.web.doors import Now, Reading

@@ -1,0 +1,50 @@
+"""The galley: an edition as the store, the templates and the settings make it at this moment."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from digests import assembly
+from digests.lifecycle import NothingInIt
+from digests.models import Digest
+from newsletter.rendering import House, Rendered, content_hash, render
+from newsletter.settings import settings
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The bytes that will go, and the hash that an approval is bound to."""
+
+    digest: Digest
+    rendered: Rendered
+    content_hash: str
+
+
+def fresh(session: Session, digest: Digest) -> Preview:
+    """The edition as it stands at this moment, approved or not. Raises NothingInIt."""
+    edition = assembly.edition(session, digest, address=comparison_address())
+    if not edition.entries:
+        raise NothingInIt(digest.issue)
+    rendered = render(
+        edition,
+        house=house(),
+        track_opens=settings().track_opens,
+        track_clicks=settings().track_clicks,
+    )
+    return Preview(digest, rendered, content_hash(rendered.content))
+
+
+def house() -> House:
+    """What every edition says about us."""
+    known = settings()
+    return House(
+        publication=known.publication,
+        public_url=known.web_url,
+        postal_address=known.postal_address,
+        sender_domain=known.sender_address.rpartition("@")[2],
+    )
+
+
+def comparison_address() -> str:
+    """Where a full comparison stands, with ``{slug}`` in it."""
+    return f"{(settings().site_url or settings().web_url).rstrip('/')}/compare/{{slug}}"
