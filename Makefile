@@ -13,6 +13,7 @@ RECIPIENTS ?= 2000
 SEED ?=
 PROVIDER ?=
 SIZES ?=
+ONLY ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -68,8 +69,8 @@ imports: .venv/.tests ## the import contracts: imports only ever point down
 spelling: .venv/.tests ## codespell
 	$(BIN)/codespell
 
-bench: .venv/.tests ## figures against their floors; SIZES=10000,100000 for other lists, ARGS=--json
-	@exec $(BIN)/python -m tests.benchmarks $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
+bench: .venv/.tests ## figures against their floors; SIZES=10000,100000 for other lists, ONLY=sending for a part, ARGS=--json
+	@exec $(BIN)/python -m tests.benchmarks $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 chaos: .venv/.tests ## kill at random, count the copies: KILLS=n RECIPIENTS=m SEED=s PROVIDER=p
 	@exec $(BIN)/python -m tests.chaos --kills $(KILLS) --recipients $(RECIPIENTS) \
