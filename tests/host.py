@@ -35,7 +35,7 @@ def come_from(address: str) -> None:
     ) -> socket.socket:
         return connect(target, timeout, source_address or (address, 0), **rest)
 
-    socket.create_connection = create_connection
+    socket.create_connection = create_connection  # type: ignore[assignment]  # it takes what that took
 
 
 if __name__ == "__main__":
