@@ -1,5 +1,6 @@
 """The store -> a draft: which comparisons make this edition, and what it says about them."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -42,7 +43,7 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         return None
     if not take(session, turn, status=OccurrenceStatus.assembled, reason=None, now=now):
         return None
-    entries = wording.without_repeats([_entry(revision) for revision in chosen])
+    entries = entries_of(chosen)
     digest = Digest(
         issue=next_issue(session, dated_at, schedule.zone),
         number=dated_at.astimezone(ZoneInfo(schedule.zone)).isocalendar().week,
@@ -75,7 +76,7 @@ def choose(session: Session, *, before: datetime, at_most: int) -> list[Revision
     The latest material revision of each comparison, taken in before *before*.
     What finds no place stays available for the next edition.
     """
-    later = aliased(Revision)
+    later, carried = aliased(Revision), aliased(Revision)
     candidates = session.exec(
         select(Revision)
         .where(
@@ -83,6 +84,12 @@ def choose(session: Session, *, before: datetime, at_most: int) -> list[Revision
             col(Revision.taken_in_at) < before,
             col(Revision.taken_in_at) >= before - STALE_AFTER,
             ~exists().where(col(DigestItem.revision_id) == col(Revision.id)),
+            # An edition that was refreshed carries a later one than it was assembled with.
+            ~exists().where(
+                col(carried.comparison_id) == col(Revision.comparison_id),
+                col(carried.number) > col(Revision.number),
+                col(carried.id) == col(DigestItem.revision_id),
+            ),
             ~exists().where(
                 col(later.comparison_id) == col(Revision.comparison_id),
                 col(later.number) > col(Revision.number),
@@ -99,13 +106,13 @@ def choose(session: Session, *, before: datetime, at_most: int) -> list[Revision
 def edition(session: Session, digest: Digest, *, address: str) -> Edition:
     """*digest* as values. *address* is where a full comparison stands, with ``{slug}`` in it."""
     rows = session.exec(
-        select(Revision)
+        select(Revision, DigestItem)
         .join(DigestItem, col(DigestItem.revision_id) == col(Revision.id))
-        .where(col(DigestItem.digest_id) == _holder_of_items(session, digest))
+        .where(col(DigestItem.digest_id) == holder_of_items(session, digest))
         .order_by(col(DigestItem.position))
     ).all()
     if digest.corrects_id:  # a correction says what is true now
-        rows = [_newest(session, revision) for revision in rows]
+        rows = [(newest(session, revision), item) for revision, item in rows]
     return Edition(
         issue=digest.issue,
         number=digest.number,
@@ -113,18 +120,25 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
         subject=digest.subject,
         preheader=digest.preheader,
         opening=digest.opening,
-        entries=wording.without_repeats([_entry(revision, address=address) for revision in rows]),
+        entries=wording.without_repeats(
+            [_entry(revision, item, address=address) for revision, item in rows]
+        ),
     )
 
 
-def _holder_of_items(session: Session, digest: Digest) -> int | None:
+def entries_of(revisions: Sequence[Revision]) -> tuple[Entry, ...]:
+    """*revisions* as an edition of them would begin, before any editor has seen it."""
+    return wording.without_repeats([_entry(revision) for revision in revisions])
+
+
+def holder_of_items(session: Session, digest: Digest) -> int | None:
     """Whose comparisons *digest* says: its own, or those of the edition it corrects, however often."""
     while digest.corrects_id is not None:
         digest = session.get_one(Digest, digest.corrects_id)
     return digest.id
 
 
-def _newest(session: Session, revision: Revision) -> Revision:
+def newest(session: Session, revision: Revision) -> Revision:
     """The last revision of the same comparison."""
     return (
         session.exec(
@@ -136,12 +150,14 @@ def _newest(session: Session, revision: Revision) -> Revision:
     )
 
 
-def _entry(revision: Revision, *, address: str = "") -> Entry:
+def _entry(revision: Revision, item: DigestItem | None = None, *, address: str = "") -> Entry:
     facts = ComparisonFacts.model_validate(revision.facts)
     return wording.entry(
         facts,
         address=address.replace("{slug}", facts.slug),
         changes=tuple(revision.changes) if revision.number > 1 else (),
+        note=item.note if item else None,
+        seats=item.quotes if item else None,
     )
 
 

@@ -23,6 +23,7 @@ class Entry:
 
     *address* is the full comparison's page. *changes* are sentences on what
     moved since readers last saw it; empty for a comparison they never saw.
+    *voices* are the quotes an editor chose; None leaves it at the case and the dissent.
     """
 
     facts: ComparisonFacts
@@ -31,6 +32,14 @@ class Entry:
     dissent: Quote | None = None
     changes: tuple[str, ...] = ()
     note: str | None = None
+    voices: tuple[Quote, ...] | None = None
+
+    @property
+    def quotes(self) -> tuple[Quote, ...]:
+        """What is quoted, in the order in which it stands in the mail."""
+        if self.voices is not None:
+            return self.voices
+        return tuple(quote for quote in (self.case, self.dissent) if quote)
 
 
 @dataclass(frozen=True, slots=True)

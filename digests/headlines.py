@@ -25,8 +25,15 @@ def subjects(entries: Sequence[Entry]) -> tuple[str, str, str, str]:
 
 def preheader(entries: Sequence[Entry]) -> str:
     """The best line of at most 90 characters to stand after the subject."""
+    return preheaders(entries)[0]
+
+
+def preheaders(entries: Sequence[Entry]) -> tuple[str, str, str]:
+    """The three best lines of at most 90 characters, no two the same."""
     lines = (" ".join(line.split()) for line in _preheaders(entries))
-    return next(line for line in lines if len(line) <= PREHEADER_LENGTH)
+    fitting = dict.fromkeys(line for line in lines if len(line) <= PREHEADER_LENGTH)
+    first, second, third = islice(fitting, 3)
+    return first, second, third
 
 
 def _headlines(entries: Sequence[Entry]) -> Iterator[str]:
@@ -86,7 +93,7 @@ def _of_all(this: Week) -> Iterator[str]:
 
 
 def _preheaders(entries: Sequence[Entry]) -> Iterator[str]:
-    """Best first: news of what readers know, then a voice, then figures. The last one always fits."""
+    """Best first: news of what readers know, then a voice, then figures. The last three always fit."""
     for known in entries:
         yield from known.changes
     for verdict in (Verdict.skip, None):
@@ -101,6 +108,8 @@ def _preheaders(entries: Sequence[Entry]) -> Iterator[str]:
     yield from (f"Also {listed(others[:some])}" for some in range(len(others), 0, -1))
     count, tools = len(entries), len(week(entries).tools)
     yield f"{capital(counted(count, 'comparison'))}, {counted(tools, 'tool')}, side by side."
+    yield "Who ships, who skips, and what it costs to find out."
+    yield "The best case for each, and the dissent."
 
 
 def _quoted(quote: Quote) -> str:

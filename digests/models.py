@@ -82,6 +82,8 @@ class Digest(SQLModel, table=True):
     local_at: time | None = None
     corrects_id: int | None = Field(default=None, foreign_key="digest.id")
     corrects_hash: str | None = Field(default=None, max_length=64)  # only readers of that rendition
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})  # its newest one
+    approval_word: str | None = Field(default=None, max_length=500)  # why despite the warnings
     archived_at: datetime | None = None  # its ledger and events are gone; its books are here
     books: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
@@ -96,6 +98,36 @@ class DigestItem(SQLModel, table=True):
     digest_id: int = Field(foreign_key="digest.id")
     revision_id: int = Field(foreign_key="revision.id", unique=True)
     position: int
+    pinned: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    note: str | None = Field(default=None, sa_column=Column(Text))  # an editor's, in Markdown
+    quotes: list[str] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True))
+    )  # the seats an editor chose to quote; None leaves it to ``wording``
+
+
+class LeftOut(SQLModel, table=True):
+    """A comparison that an editor left out of one edition. It stays available for any other."""
+
+    __tablename__ = "left_out"
+
+    digest_id: int = Field(primary_key=True, foreign_key="digest.id")
+    revision_id: int = Field(primary_key=True, foreign_key="revision.id", index=True)
+    reason: str = Field(max_length=300)
+    by: str = Field(max_length=200)
+    at: datetime
+
+
+class DigestVersion(SQLModel, table=True):
+    """One state of an edition's content. Rows are added, once for each number, and never changed."""
+
+    __tablename__ = "digest_version"
+
+    digest_id: int = Field(primary_key=True, foreign_key="digest.id")
+    number: int = Field(primary_key=True)
+    at: datetime
+    by: str = Field(max_length=200)
+    what: str = Field(max_length=500)  # in a sentence, since the version before
+    snapshot: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class Rendition(SQLModel, table=True):

@@ -180,6 +180,13 @@ def voices(
     return best.quote, dissent
 
 
+def best_of(tool: ToolFacts, review: ReviewFacts) -> Quote | None:
+    """The one sentence of *review* that reads best by itself; None when it has none that does."""
+    wanted = review.verdict or Verdict.ship
+    found = list(_candidates(tool, review, wanted=wanted, must_say_so=False))
+    return max(found, key=lambda candidate: candidate.worth).quote if found else None
+
+
 def _unsaid(candidates: list[_Candidate], said: Collection[str]) -> list[_Candidate]:
     return [c for c in candidates if c.quote.text not in said] or candidates
 

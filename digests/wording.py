@@ -7,24 +7,26 @@ verdict in it stands on the pages, and what they do not say is not said.
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from digests import headlines, quotes
+from digests import headlines, quotes, voices
 from digests.edition import Entry, Quote
 from digests.facts import ComparisonFacts, Verdict
 from digests.opening import opening
 from digests.tally import verdict_of
 
 
-def entry(
+def entry(  # noqa: PLR0913 - each is a part of the entry, by name
     facts: ComparisonFacts,
     *,
     address: str,
     changes: Sequence[str] = (),
     note: str | None = None,
+    seats: Sequence[str] | None = None,
     said: Collection[str] = (),
 ) -> Entry:
     """One comparison with the strongest case for it and the dissent, each a whole sentence.
 
     *said* are quotes that the edition has already used; see ``without_repeats``.
+    *seats* are the reviewers that an editor chose to hear instead (``digests.voices``).
     """
     case, dissent = quotes.voices(facts, said=said)
     return Entry(
@@ -34,6 +36,7 @@ def entry(
         dissent=dissent,
         changes=tuple(changes),
         note=note,
+        voices=None if seats is None else voices.spoken(facts, seats),
     )
 
 
@@ -45,10 +48,12 @@ def without_repeats(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     said: set[str] = set()
     told: list[Entry] = []
     for known in entries:
-        repeated = {quote.text for quote in (known.case, known.dissent) if quote} & said
+        # What an editor chose stands, repeated or not: preflight says so, and the editor decides.
+        chosen = known.voices is not None
+        repeated = set() if chosen else {quote.text for quote in known.quotes} & said
         case, dissent = quotes.voices(known.facts, said=said) if repeated else (None, None)
         told.append(replace(known, case=case, dissent=dissent) if repeated else known)
-        said |= {quote.text for quote in (told[-1].case, told[-1].dissent) if quote}
+        said |= {quote.text for quote in told[-1].quotes}
     return tuple(told)
 
 
@@ -58,6 +63,8 @@ def label_of(entry: Entry, quote: Quote) -> str:
     A skip is a dissent only from a panel that ships; from one that skips it is
     the case against. Someone who ships, or whose verdict is unknown, only doubts.
     """
+    if quote.verdict is Verdict.ship and entry.voices is not None:
+        return "The case for"
     if quote == entry.case:
         return "The case for"
     if quote.verdict is not Verdict.skip:
@@ -76,6 +83,11 @@ def suggestions(entries: Sequence[Entry]) -> tuple[str, str, str]:
     """Three other subjects, each different from the first and from each other."""
     _, second, third, fourth = headlines.subjects(entries)
     return second, third, fourth
+
+
+def preheaders(entries: Sequence[Entry]) -> tuple[str, str, str]:
+    """The three best preheaders, no two the same."""
+    return headlines.preheaders(entries)
 
 
 def preheader_of(entries: Sequence[Entry]) -> str:

@@ -72,7 +72,7 @@ def card(entry: Entry) -> Card:
         pair=names if title == " vs ".join(names) else None,
         category=_category(left, right),
         sides=(_side(left), _side(right)),
-        voices=tuple(_voice(entry, quote) for quote in (entry.case, entry.dissent) if quote),
+        voices=tuple(_voice(entry, quote) for quote in entry.quotes),
         changes=tuple(line(change) for change in entry.changes),
         note=entry.note or "",
         address=entry.address,
