@@ -19,7 +19,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run demo web worker beat sandbox setup setup-tests test check format lint types imports \
-	spelling bench chaos lock clean clean-data
+	spelling bench scale chaos lock clean clean-data
 
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -71,6 +71,9 @@ spelling: .venv/.tests ## codespell
 
 bench: .venv/.tests ## figures against their floors; SIZES=10000,100000 for other lists, ONLY=sending for a part, ARGS=--json
 	@exec $(BIN)/python -m tests.benchmarks $(if $(SIZES),--sizes $(SIZES)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+scale: .venv/.tests ## measure a send's footprint here, and simulate fleets up to a hundred million; ARGS=--json
+	@exec $(BIN)/python -m tests.benchmarks.fleet $(ARGS)
 
 chaos: .venv/.tests ## kill at random, count the copies: KILLS=n RECIPIENTS=m SEED=s PROVIDER=p
 	@exec $(BIN)/python -m tests.chaos --kills $(KILLS) --recipients $(RECIPIENTS) \
