@@ -12,6 +12,7 @@ from digests import lifecycle, planning, settlement
 from digests.corrections import received
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
 from digests.schedule import slots
+from newsletter import tracing
 from newsletter.composing import content_from
 from newsletter.esp import Unsendable
 from newsletter.esp.room import room
@@ -45,7 +46,8 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
             lifecycle.void(session, digest, reason=why)
             log.warning("digest.held", digest=digest.issue, why=why)
             continue
-        start(session, digest, now=now)
+        with tracing.span("digest.plan", digest=digest.id):
+            start(session, digest, now=now)
         started.append(digest.id or 0)
     return started
 

@@ -23,7 +23,7 @@ from sqlmodel import Session
 from digests import claims, lifecycle, settlement
 from digests.claims import Claim
 from digests.models import Digest, DigestStatus
-from newsletter import circuit
+from newsletter import circuit, tracing
 from newsletter.composing import compose, mailing_of
 from newsletter.database import unit_of_work
 from newsletter.esp import (
@@ -38,6 +38,7 @@ from newsletter.esp import (
 from newsletter.pacing import wait_for_a_call
 from newsletter.providers import provider
 from newsletter.settings import settings
+from newsletter.tracing import Facts
 
 log = structlog.get_logger()
 
@@ -139,8 +140,11 @@ def send_next(  # noqa: PLR0911 - one for each reason not to post
             return _withdraw(session, claim, "the account's rate left no room", now=clock())
     if (stopped := _intend(claim, request, esp, lease_until=lease_until, clock=clock)) is not None:
         return stopped
-    outcome = esp.send(request)
-    record_surely(claim, composed.people, outcome, esp=esp, clock=clock)
+    about: Facts = {"batch": claim.number, "provider": esp.name, "copies": request.size}
+    with tracing.span("batch.post", digest=digest_id, **about):
+        outcome = esp.send(request)
+    with tracing.span("batch.settle", digest=digest_id, answer=type(outcome).__name__, **about):
+        record_surely(claim, composed.people, outcome, esp=esp, clock=clock)
     return outcome
 
 

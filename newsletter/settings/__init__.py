@@ -97,6 +97,7 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "lines"] = "lines"
+    traces_url: str = ""  # an OpenTelemetry collector's OTLP/HTTP address, /v1/traces; empty: off
 
     @model_validator(mode="before")
     @classmethod

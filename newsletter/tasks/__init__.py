@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from celery import Celery
-from celery.signals import setup_logging, worker_shutting_down
+from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
 
+from newsletter import tracing
 from newsletter.logs import set_up_logging
 from newsletter.settings import Settings, settings
 from newsletter.tasks.draining import drain
@@ -86,3 +87,8 @@ def _our_logging(**_: object) -> None:
 def _drain(**_: object) -> None:
     """SIGTERM: claim nothing new; what is in flight settles before the worker goes."""
     drain(within=settings().lease)
+
+
+@worker_process_shutdown.connect
+def _say_last_words(**_: object) -> None:
+    tracing.flush()

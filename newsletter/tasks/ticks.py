@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 from celery.exceptions import OperationalError
 
-from newsletter import dispatch, guarding, production
+from newsletter import dispatch, guarding, production, tracing
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.reconciling import reconcile
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 @app.task(name="newsletter.assemble")
 def assemble() -> None:
     """Make a draft of every turn that is due."""
-    with unit_of_work() as session:
+    with tracing.span("tick.assemble"), unit_of_work() as session:
         production.assemble_due(session, now=utc_now())
 
 
@@ -30,7 +30,7 @@ def start() -> None:
     """Plan every approved edition whose hour has come, and nudge the workers."""
     with unit_of_work() as session:
         production.void_what_changed(session)
-    with unit_of_work(snapshot=True) as session:
+    with tracing.span("tick.start"), unit_of_work(snapshot=True) as session:
         started = dispatch.start_due(session, now=utc_now())
     nudge(started)
 
@@ -65,7 +65,8 @@ def nudge(digest_ids: list[int]) -> None:
 def send_digest(digest_id: int) -> None:
     """Send batches of one edition for a while; the next tick sends somebody again if any are left."""
     until = utc_now() + timedelta(seconds=max(10.0, settings().tick * 4))
-    send_batches(digest_id, clock=utc_now, until=until, draining=Draining())
+    with tracing.span("turn.of_worker", digest=digest_id):
+        send_batches(digest_id, clock=utc_now, until=until, draining=Draining())
     with unit_of_work() as session:
         dispatch.close_finished(session, now=utc_now())
 

@@ -1,16 +1,19 @@
 """What providers tell us: checked on the raw bytes, stored and committed, and only then answered."""
 
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Annotated, Final
 
 import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 
-from newsletter import recording
+from newsletter import links, recording, tracing
 from newsletter.esp import CannotVerify, Event, ShakesHands
 from newsletter.providers import is_set_up
 from newsletter.providers import provider as adapter_of
+from newsletter.tracing import Facts
 from newsletter.web.doors import Now, Transaction
 
 log = structlog.get_logger()
@@ -57,5 +60,15 @@ def take(
     now: Now,
 ) -> dict[str, int]:
     """Keep *events*: the 200 leaves only after the commit, or the provider would not send them again."""
-    kept = recording.record_events(session, provider, events, now=now)
+    with ExitStack() as traced:
+        for digest, count in _digests_of(events).items() if tracing.is_on() else ():
+            about: Facts = {"provider": provider, "events": count}
+            traced.enter_context(tracing.span("webhook.record", digest=digest, **about))
+        kept = recording.record_events(session, provider, events, now=now)
     return {"new": kept.new, "repeated": kept.repeated, "foreign": kept.foreign}
+
+
+def _digests_of(events: Sequence[Event]) -> Counter[int]:
+    """The editions that *events* are about, with how many of them."""
+    copies = (links.copy_of_ref(event.delivery) for event in events if event.delivery)
+    return Counter(copy.digest_id for copy in copies if copy is not None)
