@@ -10,10 +10,12 @@ from sqlalchemy import or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from digests import history, listing
 from digests.comparisons import Comparison, Revision, Tool
 from digests.facts import ComparisonFacts, ToolFacts
 from digests.knowledge import learn, said_so_far
 from digests.news import changes_between
+from digests.standings import figures
 from digests.tool_rows import facts_of_tools, write_tool
 
 _LONGEST_SOURCE: Final = 300
@@ -80,6 +82,7 @@ def take_in(session: Session, facts: ComparisonFacts, *, source: str, now: datet
         after = learn(known[tool.id or 0], _side(before, page.slug), page)
         if after != known[tool.id or 0]:
             write_tool(session, tool, after, now=now)
+            history.note(session, tool, after, now=now)
             changed.append(tool)
     _take_over(comparison, said_so_far(before, facts), tools)
     session.flush()
@@ -185,8 +188,11 @@ def _revise(
     for start in range(0, len(affected), _AT_ONCE):
         some = affected[start : start + _AT_ONCE]
         pairs = [(one.left_tool_id, one.right_tool_id) for one in some]
-        tools = facts_of_tools(session, {number for pair in pairs for number in pair})
+        numbers = {number for pair in pairs for number in pair}
+        tools = facts_of_tools(session, numbers)
+        shown = {tool: figure.percent for tool, figure in figures(session, numbers).items()}
         latest = _latest_of(session, some)
+        listed = listing.rows_of(session, [one.id or 0 for one in some])
         for one in some:
             facts = _comparison_facts(one, tools)
             if facts.fingerprint == one.fingerprint:
@@ -206,6 +212,10 @@ def _revise(
                 taken_in_at=now,
             )
             session.add(made[one.slug])
+            row = listed.get(one.id or 0) or listing.a_row(one, now=now)
+            if made[one.slug].material:
+                row.listed_at = now
+            session.add(listing.written(row, one, facts, figures=shown))
         session.flush()
     return made
 

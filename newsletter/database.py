@@ -12,7 +12,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 # Tables name each other by string; all must be known before the first query.
+import digests.ballots
+import digests.community_week
 import digests.comparisons
+import digests.history
+import digests.listing
 import digests.schedule  # noqa: F401 - as said
 import subscribers.engagement  # noqa: F401 - the same
 from newsletter.settings import settings

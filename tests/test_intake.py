@@ -487,7 +487,8 @@ def fresh() -> Any:
 def _empty_store() -> Engine:
     store = create_engine("sqlite://")
     tables = [
-        SQLModel.metadata.tables[name] for name in ("tool", "review", "comparison", "revision")
+        SQLModel.metadata.tables[name]
+        for name in ("tool", "review", "comparison", "revision", "listing", "standing", "tool_move")
     ]
     SQLModel.metadata.create_all(store, tables=tables)
     return store

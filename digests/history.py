@@ -1,0 +1,67 @@
+"""How the panel's word on a tool moved: a row each time it became another."""
+
+from datetime import datetime
+
+from sqlalchemy import Column, Float, Index
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from digests.comparisons import Tool
+from digests.facts import ToolFacts, Verdict
+from digests.listing import panel_percent
+from digests.models import BIG, words
+from digests.tally import split_of, verdict_of
+
+
+class ToolMove(SQLModel, table=True):
+    """The panel's word on one tool from *at* on, until the next row. None: no page had said."""
+
+    __tablename__ = "tool_move"
+    __table_args__ = (Index("ix_tool_move", "tool_id", "at", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG)
+    tool_id: int = Field(foreign_key="tool.id", sa_type=BIG)
+    at: datetime
+    verdict: Verdict | None = Field(default=None, sa_column=Column(words(Verdict)))
+    percent: float | None = Field(default=None, sa_type=Float)
+    ships: int | None = None
+    skips: int | None = None
+
+
+def note(session: Session, tool: Tool, facts: ToolFacts, *, now: datetime) -> bool:
+    """Write down where the panel stands on *tool*; False when it stands where it stood."""
+    ships, skips = split_of(facts)
+    move = ToolMove(
+        tool_id=tool.id or 0,
+        at=now,
+        verdict=verdict_of(facts),
+        percent=panel_percent(facts),
+        ships=ships,
+        skips=skips,
+    )
+    if all(value is None for value in _word(move)):
+        return False
+    last = session.exec(
+        select(ToolMove)
+        .where(col(ToolMove.tool_id) == tool.id)
+        .order_by(col(ToolMove.at).desc(), col(ToolMove.id).desc())
+        .limit(1)
+    ).first()
+    if last is not None and _word(last) == _word(move):
+        return False
+    session.add(move)
+    return True
+
+
+def moves_of(session: Session, tool_id: int, *, at_most: int = 50) -> list[ToolMove]:
+    """The last moves of the panel's word on the tool, oldest first."""
+    rows = session.exec(
+        select(ToolMove)
+        .where(col(ToolMove.tool_id) == tool_id)
+        .order_by(col(ToolMove.at).desc(), col(ToolMove.id).desc())
+        .limit(at_most)
+    ).all()
+    return list(reversed(rows))
+
+
+def _word(move: ToolMove) -> tuple[object, ...]:
+    return move.verdict, move.percent, move.ships, move.skips
