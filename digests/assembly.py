@@ -9,7 +9,7 @@ from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from digests import wording
+from digests import community_week, wording
 from digests.comparisons import Revision
 from digests.edition import Edition, Entry
 from digests.facts import ComparisonFacts, Verdict
@@ -67,6 +67,7 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
             DigestItem(digest_id=digest.id or 0, revision_id=revision.id or 0, position=position)
         )
     session.flush()
+    community_week.freeze(session, digest, now=now)
     return digest
 
 
@@ -123,6 +124,7 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
         entries=wording.without_repeats(
             [_entry(revision, item, address=address) for revision, item in rows]
         ),
+        readers=None if digest.corrects_id else community_week.frozen(session, digest.id or 0),
     )
 
 

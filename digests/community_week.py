@@ -3,17 +3,17 @@
 from datetime import datetime
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import JSON, Column, or_
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.ballots import Standing
-from digests.facts import ToolFacts, Verdict
+from digests.facts import ToolFacts
 from digests.listing import Listing, panel_percent
 from digests.models import Digest
 from digests.standings import Figure, figures
 from digests.tally import verdict_of
 from digests.tool_rows import facts_of_tools
+from digests.week_said import ToolSaid, WeekSaid
 
 #: Rows of the table in the mail: the tools with the most votes.
 MOST_TOOLS: Final = 6
@@ -27,35 +27,6 @@ class CommunityWeek(SQLModel, table=True):
     digest_id: int = Field(primary_key=True, foreign_key="digest.id")
     said: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     taken_at: datetime
-
-
-class ToolSaid(BaseModel):
-    """A tool as the panel and as the readers see it. Percent ship; *votes* are at least so many."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    slug: str
-    panel: float | None
-    panel_verdict: Verdict | None
-    community: int
-    votes: int
-
-    @property
-    def gap(self) -> int:
-        """Percentage points between the two; 0 where the panel's share is not known."""
-        return 0 if self.panel is None else round(abs(self.panel - self.community))
-
-
-class WeekSaid(BaseModel):
-    """The week's community verdicts, and the comparison on which panel and readers differ most."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tools: tuple[ToolSaid, ...] = ()
-    widest: ToolSaid | None = None
-    widest_title: str = ""
-    widest_slug: str = ""
 
 
 def freeze(session: Session, digest: Digest, *, now: datetime) -> WeekSaid | None:

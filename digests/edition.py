@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from digests.facts import ComparisonFacts, Verdict
+from digests.week_said import WeekSaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Edition:
     """What one digest says to the readers who share a choice of topics.
 
     *issue* is ``2026-W48``, *number* the 48 in it; *dated* is the day it goes
-    out where the schedule lives. *opening* is Markdown.
+    out where the schedule lives. *opening* is Markdown. *readers* is what they
+    made of the week before; None when they said nothing new.
     """
 
     issue: str
@@ -57,3 +59,4 @@ class Edition:
     preheader: str
     opening: str
     entries: tuple[Entry, ...]
+    readers: WeekSaid | None = None

@@ -1,5 +1,6 @@
 """Finding comparisons in three orders; how a tool moved; the week's figures; what the migration lists."""
 
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def test_the_migration_lists_what_was_in_the_store_before(database: str, now: da
     config.set_main_option("script_location", str(Path("newsletter/migrations").resolve()))
     with engine().execution_options(sqlite_begin="EXCLUSIVE").connect() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "0001")
+        command.downgrade(config, _before_the_listing())
         command.upgrade(config, "head")
         connection.commit()
 
@@ -184,3 +185,11 @@ def test_the_migration_lists_what_was_in_the_store_before(database: str, now: da
         after = session.exec(select(*columns).order_by(Listing.comparison_id)).all()
         assert session.exec(select(Standing)).all() == []
     assert after == before
+
+
+def _before_the_listing() -> str:
+    """The migration before the one that makes the listing."""
+    [path] = Path("newsletter/migrations/versions").glob("*_what_readers_say.py")
+    found = re.search(r'^down_revision = "(\d+)"', path.read_text(), re.MULTILINE)
+    assert found is not None
+    return found[1]

@@ -1,0 +1,34 @@
+"""What readers made of a week, as values: the community's verdicts beside the panel's."""
+
+from pydantic import BaseModel, ConfigDict
+
+from digests.facts import Verdict
+
+
+class ToolSaid(BaseModel):
+    """A tool as the panel and as the readers see it. Percent ship; *votes* are at least so many."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    slug: str
+    panel: float | None
+    panel_verdict: Verdict | None
+    community: int
+    votes: int
+
+    @property
+    def gap(self) -> int:
+        """Percentage points between the two; 0 where the panel's share is not known."""
+        return 0 if self.panel is None else round(abs(self.panel - self.community))
+
+
+class WeekSaid(BaseModel):
+    """The week's community verdicts, and the comparison on which panel and readers differ most."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tools: tuple[ToolSaid, ...] = ()
+    widest: ToolSaid | None = None
+    widest_title: str = ""
+    widest_slug: str = ""
