@@ -2,27 +2,24 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from digests.edition import Edition
 from newsletter.esp import Content
 from newsletter.rendering.card import Card, card
-from newsletter.rendering.inert import Slots, address, inert, line, plain
+from newsletter.rendering.inert import Slots, address, inert, line
 from newsletter.rendering.mjml import BadTemplate, compiled
 from newsletter.rendering.prose import as_html, as_text
+from newsletter.rendering.typesetting import environment, padding, wrapped
 
 __all__ = ["FIELDS", "BadTemplate", "House", "Rendered", "content_hash", "render"]
 
 #: What differs from copy to copy, in the order of ``Copy.values``: five link
 #: references and the day the reader joined, in words.
 FIELDS: Final = ("unsubscribe", "preferences", "view", "open", "click", "joined")
-
-_PREVIEW_WIDTH: Final = 120  # characters: what inboxes show at most beside a subject
-_TEXT_WIDTH: Final = 76  # characters: what a plain text reader shows without wrapping again
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ def render(
         "weekday": f"{edition.dated:%A}",
         "dated": f"{edition.dated.day} {edition.dated:%B %Y}",
         "preheader": line(edition.preheader),
-        "padding": _padding(line(edition.preheader)),
+        "padding": padding(line(edition.preheader)),
         "cards": cards,
         "track_opens": track_opens,
         "title": setting.slots.hold(subject),
@@ -106,10 +103,10 @@ def render(
         "comparison_link": partial(_comparison_link, setting),
         "prose": partial(as_html, link=partial(_prose_link, setting)),
         "prose_text": partial(as_text, link=partial(_prose_link, setting)),
-        "wrapped": _wrapped,
+        "wrapped": wrapped,
     }
-    html = compiled(_templates().get_template("edition.mjml").render(known))
-    text = _templates().get_template("edition.txt").render(known)
+    html = compiled(environment("email").get_template("edition.mjml").render(known))
+    text = environment("email").get_template("edition.txt").render(known)
     content = Content(
         subject=subject,
         html=setting.slots.fill_html(inert(html)),
@@ -154,50 +151,3 @@ def _prose_link(setting: _Setting, target: str) -> str:
 
 def _comparison_link(setting: _Setting, shown: Card) -> Markup | None:
     return setting.link(shown.address)
-
-
-def _padding(preheader: str) -> Markup:
-    """Invisible signs after a short preheader, or inboxes show the masthead's links behind it."""
-    missing = max(0, _PREVIEW_WIDTH - len(preheader))
-    return Markup("\u034f\u200c\u00a0" * missing)  # noqa: S704 - a constant
-
-
-def _wrapped(words: str, *, indent: str = "") -> Markup:
-    """*words* in lines of at most 76 characters; an address is never broken."""
-    safe = str(words) if isinstance(words, Markup) else plain(words)
-    if len(indent) + len(safe) <= _TEXT_WIDTH and "\n" not in safe:
-        return Markup(indent + safe)  # noqa: S704 - as below
-    paragraphs = [_lines(paragraph.split(), indent) for paragraph in safe.split("\n\n")]
-    return Markup("\n\n".join(paragraphs))  # noqa: S704 - for the text part, where nothing is markup
-
-
-def _lines(words: list[str], indent: str) -> str:
-    """*words* filled into lines; the standard library's way takes a third of a mail's whole time."""
-    lines: list[str] = []
-    current: list[str] = []
-    width = len(indent)
-    for word in words:
-        if current and width + len(word) > _TEXT_WIDTH:
-            lines.append(indent + " ".join(current))
-            current, width = [], len(indent)
-        current.append(word)
-        width += len(word) + 1
-    return "\n".join([*lines, indent + " ".join(current)])
-
-
-@cache
-def _templates() -> Environment:
-    """Escaping for MJML, none for plain text; a name that does not exist is an error."""
-    return Environment(
-        loader=PackageLoader("newsletter", "templates/email"),
-        autoescape=select_autoescape(["mjml"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-
-
-def _shown(value: object) -> object:
-    """Everything a template prints goes through here: only markup we made may be more than text."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
