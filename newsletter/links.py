@@ -43,6 +43,8 @@ _BATCH_TAG: Final = re.compile(r"b([0-9]{1,9})-([0-9]{1,18})-([0-9a-f]{10})")
 #: A delivery reference, then one token for each purpose.
 Sealed = tuple[str, str, str, str, str, str]
 
+_LETTER_TAG: Final = re.compile(r"m([0-9]{1,18})-([0-9a-f]{10})")
+
 _HEAD: Final = 12  # characters: 1 byte for the key, 3 for the digest, 5 for the subscriber
 _TAG: Final = 16  # characters: 12 bytes of the hash
 _REF_TAG: Final = 4  # characters: 3 bytes, for the reference that providers echo
@@ -124,6 +126,27 @@ def batch_of_tag(tag: str) -> tuple[int, int] | None:
     return None
 
 
+def letter_tag(letter_id: int) -> str:
+    """What the provider knows a letter by, as a batch and as a delivery: it is one copy."""
+    return f"m{letter_id}-{_letter_mac(letter_id, signer())}"
+
+
+def letter_of_tag(tag: str) -> int | None:
+    """The letter that *tag* names, None if it is not one of ours."""
+    if (shape := _LETTER_TAG.fullmatch(tag)) is None:
+        return None
+    for candidate in _signers():
+        expected = _letter_mac(int(shape[1]), candidate)
+        if hmac.compare_digest(expected.encode(), shape[2].encode()):
+            return int(shape[1])
+    return None
+
+
+def own(subscriber_id: int, purpose: Purpose) -> str:
+    """A person's own link that belongs to no edition: its copy has the digest 0."""
+    return token(signer().all_for(0, subscriber_id), purpose)
+
+
 def signer() -> Signer:
     """The signer for new mail."""
     return _signers()[0]
@@ -158,6 +181,10 @@ def _verified(link: str, cut: Callable[[str], str]) -> CopyRef | None:
 def _batch_mac(digest_id: int, number: int, by: Signer | None = None) -> str:
     key = (by or signer()).secret
     return hashlib.blake2b(b"%d-%d" % (digest_id, number), digest_size=5, key=key).hexdigest()
+
+
+def _letter_mac(letter_id: int, by: Signer) -> str:
+    return hashlib.blake2b(b"letter-%d" % letter_id, digest_size=5, key=by.secret).hexdigest()
 
 
 @lru_cache

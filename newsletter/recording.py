@@ -10,6 +10,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter import links
 from newsletter.esp import Event, EventKind
+from newsletter.posting import events as letters
 from subscribers import engagement, subscription
 from subscribers.engagement import Observation, Reader
 from subscribers.models import Subscriber, SubscriberStatus
@@ -57,9 +58,17 @@ def record_events(
     silent = _who_is_not_tracked(session, events, copies)
     foreign = 0
     for event, copy in zip(events, copies, strict=True):
+        letter_id = links.letter_of_tag(event.delivery) if event.delivery else None
         # Without a reference of ours it is about other mail on the same account.
-        if copy is None or _is_replayed(session, provider, event, now=now):
+        if (copy is None and letter_id is None) or _is_replayed(session, provider, event, now=now):
             foreign += 1
+            continue
+        if copy is None:
+            about = letters.observe(session, letter_id or 0, event, provider=provider, now=now)
+            if about is not None:
+                seen.append(about)
+                if event.kind in _EFFECTIVE and about.subscriber_id is not None:
+                    effects.append((about, event))
             continue
         if event.kind in _TRACKING and copy.subscriber_id in silent:
             continue
@@ -83,7 +92,7 @@ def record_events(
     new = engagement.record(session, seen, now=now)
     for observation, event in effects:
         if (observation.digest_id, observation.key) not in known:
-            _take_effect(session, event, now=now)
+            _take_effect(session, observation, event, now=now)
     return Recorded(new=new, repeated=len(seen) - new, foreign=foreign)
 
 
@@ -133,7 +142,7 @@ def unsubscribe(session: Session, link: str, *, how: str, now: datetime) -> bool
     if copy is None:
         return False
     left = subscription.leave(
-        session, copy.subscriber_id, how=how, digest_id=copy.digest_id, now=now
+        session, copy.subscriber_id, how=how, digest_id=copy.digest_id or None, now=now
     )
     if left:
         _observe_leaving(session, copy, how=how, now=now)
@@ -171,28 +180,19 @@ def _is_replayed(session: Session, provider: str, event: Event, *, now: datetime
     return False
 
 
-def _take_effect(session: Session, event: Event, *, now: datetime) -> None:
-    copy = links.copy_of_ref(event.delivery) if event.delivery else None
-    if copy is None:
-        return
+def _take_effect(
+    session: Session, observation: Observation, event: Event, *, now: datetime
+) -> None:
+    person, digest_id = observation.subscriber_id or 0, observation.digest_id
     if stop := _STOPS.get(event.kind):
         status, reason = stop
         subscription.stop_mailing(
-            session,
-            copy.subscriber_id,
-            status=status,
-            reason=reason,
-            detail=event.reason or "",
-            now=now,
+            session, person, status=status, reason=reason, detail=event.reason or "", now=now
         )
     elif event.kind is EventKind.unsubscribed and subscription.leave(
-        session,
-        copy.subscriber_id,
-        how="the provider's unsubscribe",
-        digest_id=copy.digest_id,
-        now=now,
+        session, person, how="the provider's unsubscribe", digest_id=digest_id or None, now=now
     ):
-        log.info("subscriber.left", digest=copy.digest_id, subscriber=copy.subscriber_id)
+        log.info("subscriber.left", digest=digest_id, subscriber=person)
 
 
 def _observe_leaving(session: Session, copy: links.CopyRef, *, how: str, now: datetime) -> None:

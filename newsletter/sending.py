@@ -6,10 +6,8 @@ recorded; whatever dies in between leaves a row that says how far it got.
 """
 
 import hashlib
-import random
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlmodel import Session
 
 from digests import claims, lifecycle, settlement
@@ -36,15 +33,13 @@ from newsletter.esp import (
     Unsendable,
 )
 from newsletter.pacing import wait_for_a_call
+from newsletter.patience import backoff, surely
 from newsletter.providers import provider
 from newsletter.settings import settings
 from newsletter.tracing import Facts
 
 log = structlog.get_logger()
 
-#: Seconds between two attempts to write an answer down.
-_FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 5.0
 #: How often single copies are put off by the provider before they count as refused.
 MOST_PUT_OFF: Final = 9
 
@@ -53,9 +48,6 @@ _WHOLE_REFUSALS: Final = 3
 
 #: Nobody in the batch was to be mailed any more: nothing to wait for.
 NOBODY: Final = NotTaken("everybody in the batch was excluded")
-
-#: Seconds: the first wait after "not now", doubled with each attempt up to the last.
-BACKOFF: Final = (2.0, 300.0)
 
 Clock = Callable[[], datetime]
 
@@ -188,18 +180,7 @@ def record_surely(
 
     Gives up after the time of one more lease: then proof must be found, as after a death.
     """
-    give_up = clock() + settings().lease_for
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            record(claim, people, outcome, esp=esp, now=clock())
-        except (OperationalError, InterfaceError):
-            if clock() >= give_up:
-                raise
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        else:
-            return
+    surely(lambda: record(claim, people, outcome, esp=esp, now=clock()), clock=clock)
 
 
 def record(
@@ -270,9 +251,3 @@ def _halve(session: Session, claim: Claim, people: Sequence[int], reason: str) -
         return {people[0]: reason}
     settlement.split(session, claim.digest_id, claim.number, people[len(people) // 2 :], put_off=0)
     return {}
-
-
-def backoff(attempts: int) -> float:
-    """Seconds until the next attempt: doubled each time, and jittered so that workers spread out."""
-    first, longest = BACKOFF
-    return min(longest, first * float(2 ** min(attempts - 1, 16))) * random.uniform(0.5, 1.0)  # noqa: S311 - spread

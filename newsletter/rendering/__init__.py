@@ -10,6 +10,7 @@ from markupsafe import Markup
 from digests.edition import Edition
 from newsletter.esp import Content
 from newsletter.rendering.card import Card, card
+from newsletter.rendering.house import House
 from newsletter.rendering.inert import Slots, address, inert, line
 from newsletter.rendering.mjml import BadTemplate, compiled
 from newsletter.rendering.prose import as_html, as_text
@@ -20,22 +21,6 @@ __all__ = ["FIELDS", "BadTemplate", "House", "Rendered", "content_hash", "render
 #: What differs from copy to copy, in the order of ``Copy.values``: five link
 #: references and the day the reader joined, in words.
 FIELDS: Final = ("unsubscribe", "preferences", "view", "open", "click", "joined")
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What every edition says about us. *public_url* is where readers' links begin."""
-
-    publication: str
-    public_url: str
-    postal_address: str
-    sender_domain: str
-    tagline: str = "New AI tools ship daily. We compare them before you waste an afternoon."
-
-    @property
-    def list_id(self) -> str:
-        """The list's name for machines (RFC 2919); it must never change."""
-        return f"weekly.{self.sender_domain}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from newsletter.settings import Settings, settings
 from newsletter.tasks.draining import drain
 
 #: Where the tasks are defined.
-MODULES: Final = ("newsletter.tasks.ticks",)
+MODULES: Final = ("newsletter.tasks.ticks", "newsletter.tasks.letters")
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
 #: that sent it.
@@ -20,6 +20,7 @@ TICKS: Final = (
     "newsletter.start",
     "newsletter.send",
     "newsletter.reconcile",
+    "newsletter.letters",
 )
 
 #: Sent more seldom: seconds between two messages. What is due is a row all the same.

@@ -1,0 +1,1 @@
+"""Letters on their way: claimed, intended, posted once, settled; the same promises as an edition's copies."""

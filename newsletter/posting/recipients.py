@@ -1,0 +1,58 @@
+"""Whose letter it is, asked when it is claimed: the address, and whether they may have it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlmodel import Session
+
+from newsletter.service_mail import FORMS, Form, Kind, ServiceMail
+from subscribers.models import Subscriber, SubscriberStatus, Suppression
+
+
+@dataclass(frozen=True, slots=True)
+class To:
+    """Where a letter goes, and what its template may say about the person."""
+
+    address: str
+    name: str = ""
+    subscriber_id: int | None = None  # for the links of their own in the letter's foot
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """The letter must not be sent, and why."""
+
+    reason: str
+
+
+def recipient(session: Session, letter: ServiceMail, *, now: datetime) -> To | Nobody:
+    """Ask who *letter* is for, at this moment."""
+    if letter.kind not in set(Kind):
+        return Nobody("written by a newer version of this service")
+    if letter.useful_until <= now:
+        return Nobody("came too late to be of use")
+    form = FORMS[Kind(letter.kind)]
+    book = "account" if letter.account_id is not None else "subscriber"
+    if (look_up := BOOKS.get(book)) is None:
+        return Nobody(f"there is no book of addresses for this {book}")
+    return look_up(session, letter, form)
+
+
+def _subscriber(session: Session, letter: ServiceMail, form: Form) -> To | Nobody:
+    person = session.get(Subscriber, letter.subscriber_id)
+    if person is None or person.address is None or person.address_key is None:
+        return Nobody("erased")
+    if form.wanted and person.status is not SubscriberStatus.active:
+        return Nobody(str(person.status))
+    suppression = session.get(Suppression, person.address_key)
+    if suppression and (not form.asked_for or suppression.reason == "operator"):
+        return Nobody("suppressed")
+    return To(person.address, person.name or "", person.id)
+
+
+#: How an address is found for each kind of person.
+BOOKS: Final[dict[str, Callable[[Session, ServiceMail, Form], To | Nobody]]] = {
+    "subscriber": _subscriber,
+}
