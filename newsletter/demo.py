@@ -17,6 +17,7 @@ from digests.models import Digest, DigestItem
 from digests.receipt import Receipt, receipt
 from digests.schedule import Approval, Schedule, plan_turn
 from digests.schedule_files import install
+from newsletter.accounts import demo
 from newsletter.clock import utc_now
 from newsletter.database import engine, reading, unit_of_work
 from newsletter.launch import Part, Service, free_port
@@ -55,6 +56,7 @@ def prepare_first_start(*, now: datetime) -> bool:
     """Fill an empty store with the examples and plan the first digest; False when it was not empty."""
     with unit_of_work() as session:
         install(session, settings().schedules, now=now)
+        demo.add(session, now=now)
         if session.exec(select(Comparison.id).limit(1)).first() is not None:
             return False
         take_in_examples(session, now=now)

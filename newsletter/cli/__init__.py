@@ -7,7 +7,17 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from digests.lifecycle import DigestError
 from digests.schedule_files import BadSchedule
-from newsletter.cli import books, comparisons, digests, schedules, serving, status, subscribers
+from newsletter.accounts.errors import AccountError
+from newsletter.cli import (
+    accounts,
+    books,
+    comparisons,
+    digests,
+    schedules,
+    serving,
+    status,
+    subscribers,
+)
 from newsletter.esp import EspError
 from newsletter.launch import LaunchError
 from newsletter.settings import SettingsError
@@ -16,6 +26,7 @@ from subscribers.subscription import SubscriberError
 
 #: What a person can put right: said in one sentence on standard error, exit status 1.
 REFUSALS = (
+    AccountError,
     DigestError,
     BadSchedule,
     EspError,
@@ -33,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (serving, comparisons, digests, books, status, schedules, subscribers):
+for part in (serving, comparisons, digests, books, status, schedules, subscribers, accounts):
     part.register(app)
 
 

@@ -52,6 +52,7 @@ def run(
     with until_stopped() as asked, Service(known.home, parts(known)) as service:
         typer.echo("")
         typer.echo(f"  The service            {known.web_url}/")
+        typer.echo(f"  The editors' desk      {known.web_url}/sign-in")
         typer.echo(f"  The sandbox's inbox    {known.sandbox_url}/")
         typer.echo(f"  Logs                   {known.home / 'log'}/")
         if first:

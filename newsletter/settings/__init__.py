@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from newsletter.secrets import NAMES, embedded_secrets
+from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.providers import ProviderSettings
 
 
@@ -74,6 +75,8 @@ class Settings(BaseSettings):
     former_link_secrets: SecretStr = SecretStr("")  # comma-separated: links already mailed
     suppression_secret: SecretStr = SecretStr("")
     site_token: SecretStr = SecretStr("")
+
+    accounts: AccountSettings = AccountSettings()
 
     esp_timeout: float = Field(default=10.0, gt=0, le=120)  # seconds, for each phase of a request
     lease: float = Field(default=120.0, gt=0)  # seconds a worker has for one batch

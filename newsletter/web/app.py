@@ -18,11 +18,34 @@ from digests.exchange import FactsRefused
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
 from digests.page_lines import PageRefused
 from digests.schedule_files import BadSchedule
+from newsletter.accounts.errors import (
+    AccountError,
+    AccountExists,
+    LastOperator,
+    NoName,
+    NoRoles,
+    NoSuchAccount,
+    NoSuchZone,
+    WeakPassword,
+)
 from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
-from newsletter.web import compare, front, health, intake, pages, pixel, readers, static, webhooks
+from newsletter.web import (
+    compare,
+    entering,
+    front,
+    health,
+    intake,
+    pages,
+    pixel,
+    readers,
+    staff,
+    static,
+    webhooks,
+)
 from newsletter.web.readers import BrokenLink
+from newsletter.web.staff import FormRefused, NotAllowed, NotSignedIn
 from subscribers.addresses import BadAddress
 from subscribers.subscription import AddressSuppressed, SubscriberError
 
@@ -44,6 +67,17 @@ STATUS: Final[dict[type[Exception], int]] = {
     SettingsError: status.HTTP_500_INTERNAL_SERVER_ERROR,
     BrokenLink: status.HTTP_404_NOT_FOUND,
     EspError: status.HTTP_502_BAD_GATEWAY,
+    AccountError: status.HTTP_409_CONFLICT,
+    NoSuchAccount: status.HTTP_404_NOT_FOUND,
+    AccountExists: status.HTTP_409_CONFLICT,
+    LastOperator: status.HTTP_409_CONFLICT,
+    NoName: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    NoRoles: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    NoSuchZone: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    WeakPassword: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    NotSignedIn: status.HTTP_401_UNAUTHORIZED,
+    NotAllowed: status.HTTP_403_FORBIDDEN,
+    FormRefused: status.HTTP_403_FORBIDDEN,
     # Never 403, which Postmark takes for good, and never 406, which Mailgun does: a provider
     # whose secret we hold wrongly must go on trying until an operator has put it right.
     BadSignature: status.HTTP_401_UNAUTHORIZED,
@@ -53,7 +87,7 @@ STATUS: Final[dict[type[Exception], int]] = {
 
 #: Every part of the site, in the order in which addresses are tried.
 ROUTERS: Final = tuple(
-    part.router for part in (readers, compare, webhooks, intake, front, health, static)
+    part.router for part in (readers, compare, webhooks, intake, front, entering, health, static)
 )
 
 _LARGEST_FORM: Final = 64 * 1024  # bytes; routes that take more say so themselves
@@ -82,11 +116,15 @@ def create_app() -> FastAPI:
         app.include_router(router)
     for known in STATUS:
         app.add_exception_handler(known, _domain_error)
+    app.add_exception_handler(NotSignedIn, staff.ask_to_sign_in)
     for unreachable in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(unreachable, _store_away)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _unexpected)
+    app.state.parts = staff.parts_of(
+        path for route in app.routes if isinstance(path := getattr(route, "path", None), str)
+    )
     return app
 
 
@@ -113,14 +151,14 @@ async def _domain_error(request: Request, error: Exception) -> Response:
     code = status_of(error)
     log.info("request.refused", status=code, why=type(error).__name__)
     headers = _AGAIN_AFTER if code == status.HTTP_503_SERVICE_UNAVAILABLE else None
-    return pages.refusal(request.url.path, code, str(error), headers)
+    return pages.refusal(request, code, str(error), headers)
 
 
 async def _store_away(request: Request, error: Exception) -> Response:
     # The statement and its values stay out of the log: they hold what people told us.
     log.error("store.away", why=type(error).__name__, said=str(getattr(error, "orig", ""))[:200])
     return pages.refusal(
-        request.url.path,
+        request,
         status.HTTP_503_SERVICE_UNAVAILABLE,
         "The service cannot reach its store at the moment.",
         _AGAIN_AFTER,
@@ -135,7 +173,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     sentence = str(error.detail)
     if sentence == HTTPStatus(error.status_code).phrase:  # nobody has said anything of their own
         sentence = _SENTENCES.get(error.status_code, f"{sentence}.")
-    return pages.refusal(request.url.path, error.status_code, sentence, dict(error.headers or {}))
+    return pages.refusal(request, error.status_code, sentence, dict(error.headers or {}))
 
 
 async def _unreadable(request: Request, error: Exception) -> Response:
@@ -145,15 +183,13 @@ async def _unreadable(request: Request, error: Exception) -> Response:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "body"
     said = str(first["msg"]).rstrip(".")
-    return pages.refusal(
-        request.url.path, status.HTTP_422_UNPROCESSABLE_CONTENT, f"{where}: {said}."
-    )
+    return pages.refusal(request, status.HTTP_422_UNPROCESSABLE_CONTENT, f"{where}: {said}.")
 
 
 async def _unexpected(request: Request, _error: Exception) -> Response:
     """A calm page; Starlette raises the error again for the server's log, which has no addresses."""
     return pages.refusal(
-        request.url.path,
+        request,
         status.HTTP_500_INTERNAL_SERVER_ERROR,
         "Something went wrong on our side, and we have a record of it.",
     )

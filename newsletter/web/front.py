@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from newsletter import production
@@ -17,25 +16,26 @@ from newsletter.settings import settings
 from newsletter.web import copies, situation
 from newsletter.web.doors import Now, Reading
 from newsletter.web.pages import FRAMING, LOOK, MAIL, SCRIPTED, page
+from newsletter.web.staff import Caller, NotSignedIn
 
 router = APIRouter()
 
 _BY_NIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
 
 
-def only_embedded() -> None:
-    """What shows unsent editions and figures is closed in production, until there are accounts."""
-    if not settings().is_embedded:
-        raise HTTPException(404)
+def may_watch(caller: Caller) -> None:
+    """On the embedded default everybody may watch; in production, whoever has an account."""
+    if caller is None and not settings().is_embedded:
+        raise NotSignedIn
 
 
-Embedded = Annotated[None, Depends(only_embedded)]
+Watching = Annotated[None, Depends(may_watch)]
 
 
 @router.api_route("/", methods=LOOK)
-def front(session: Reading, now: Now) -> Response:
-    """The newest edition as it happens, and what to try next."""
-    if not settings().is_embedded:
+def front(caller: Caller, session: Reading, now: Now) -> Response:
+    """The newest edition as it happens, and what to try next; in production a name for strangers."""
+    if caller is None and not settings().is_embedded:
         return page("landing.html")
     edition, turn = situation.standing(session), situation.next_turn(session, now=now)
     return page(
@@ -46,12 +46,14 @@ def front(session: Reading, now: Now) -> Response:
         stamp=situation.as_json(edition, turn)["stamp"],
         sandbox_url=settings().sandbox_url,
         program=_program(),
+        is_embedded=settings().is_embedded,
+        way_in=caller.home if caller else "/sign-in",
         now=now,
     )
 
 
 @router.api_route("/status.json", methods=LOOK)
-def status(_: Embedded, session: Reading, now: Now) -> Response:
+def status(_: Watching, session: Reading, now: Now) -> Response:
     """The front page's figures, for its script and for curious newcomers."""
     edition, turn = situation.standing(session), situation.next_turn(session, now=now)
     return JSONResponse(situation.as_json(edition, turn))
@@ -59,7 +61,7 @@ def status(_: Embedded, session: Reading, now: Now) -> Response:
 
 @router.api_route("/digests/{issue}", methods=LOOK)
 def preview(
-    _: Embedded, issue: str, session: Reading, width: str = "desktop", scheme: str = "light"
+    _: Watching, issue: str, session: Reading, width: str = "desktop", scheme: str = "light"
 ) -> Response:
     """An edition as it will arrive; *issue* may be ``latest``."""
     shown = production.preview(session, production.by_issue(session, issue))
@@ -77,7 +79,7 @@ def preview(
 
 
 @router.api_route("/digests/{issue}/email.html", methods=LOOK)
-def preview_html(_: Embedded, issue: str, session: Reading, scheme: str = "light") -> Response:
+def preview_html(_: Watching, issue: str, session: Reading, scheme: str = "light") -> Response:
     """The mail's own bytes, with the links of nobody in them, for the frame on the preview page."""
     html = _for_nobody(production.preview(session, production.by_issue(session, issue))).html
     # The frame is to show one scheme, whatever the editor's own machine prefers.
@@ -87,7 +89,7 @@ def preview_html(_: Embedded, issue: str, session: Reading, scheme: str = "light
 
 
 @router.api_route("/digests/{issue}/email.txt", methods=LOOK)
-def preview_text(_: Embedded, issue: str, session: Reading) -> Response:
+def preview_text(_: Watching, issue: str, session: Reading) -> Response:
     """The mail's text part, with the links of nobody in it."""
     shown = production.preview(session, production.by_issue(session, issue))
     return PlainTextResponse(_for_nobody(shown).text)

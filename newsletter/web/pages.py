@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from newsletter.settings import settings
+from newsletter.web.browsers import browser
 
 #: A page that can be opened can be asked about.
 LOOK: Final = ["GET", "HEAD"]
@@ -70,11 +72,11 @@ def page(name: str, *, status: int = 200, policy: str = QUIET, **context: object
 
 
 def refusal(
-    path: str, status: int, sentence: str, headers: dict[str, str] | None = None
+    request: Request, status: int, sentence: str, headers: dict[str, str] | None = None
 ) -> Response:
     """What went wrong, in one sentence: a page for people, ``{"detail": ...}`` for programs."""
     answer: Response
-    if path.startswith(_FOR_PROGRAMS):
+    if is_for_a_program(request):
         answer = JSONResponse({"detail": sentence}, status)
     else:
         title, advice = _TITLES.get(status, _TITLES[500] if status >= 500 else _TITLES[400])  # noqa: PLR2004 - HTTP's own boundary
@@ -83,9 +85,19 @@ def refusal(
     return answer
 
 
+def is_for_a_program(request: Request) -> bool:
+    """Whether whoever is asking reads JSON rather than pages."""
+    return (
+        request.url.path.startswith(_FOR_PROGRAMS)
+        or "authorization" in request.headers
+        or request.headers.get("accept", "").startswith("application/json")
+    )
+
+
 _TITLES: Final = {
     400: ("That did not work", "Go back, and try it from the page or the mail you came from."),
     401: ("Not without a key", "This address is for programs that hold a token."),
+    403: ("Not with your role", "Ask an operator if it should be."),
     404: ("Nothing here", "If a link in a mail led here, open it from the mail once more."),
     405: ("Not that way", "Open the link from the mail, and use the button on its page."),
     409: ("That has changed meanwhile", "Look at it as it stands now, then decide again."),
@@ -131,6 +143,7 @@ def templates() -> Environment:
     )
     made.globals["asset"] = asset
     made.filters |= {"day": day, "moment": moment, "clock": clock, "soon": soon, "count": count}
+    made.filters["browser"] = browser
     return made
 
 

@@ -8,10 +8,12 @@ from starlette.testclient import TestClient
 
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Outcome
 from digests.schedule import Schedule, plan_turn
+from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
 from newsletter.web import health
 from tests.conftest import Configure
 from tests.web.scene import Sent, a_draft, on_both
+from tests.web.staffing import signed_in
 
 PRODUCTION = {
     "environment": "production",
@@ -170,8 +172,22 @@ def test_production_shows_its_name_and_no_more(
     assert "<h1>Weekly AI Tool Verdicts</h1>" in page.text
     assert sent.issue not in page.text
     assert "sandbox" not in page.text
-    for path in ("/status.json", f"/digests/{sent.issue}", f"/digests/{sent.issue}/email.html"):
-        assert web.get(path).status_code == 404
+    assert web.get("/status.json").status_code == 401
+    for path in (f"/digests/{sent.issue}", f"/digests/{sent.issue}/email.html"):
+        assert web.get(path).headers["location"].startswith("/sign-in?next=%2Fdigests")
+
+
+def test_in_production_whoever_has_an_account_watches_the_edition(
+    web: TestClient, sent: Sent, configure: Configure
+) -> None:
+    configure(**PRODUCTION)
+    signed_in(web, roles={Role.reader})
+
+    page = web.get("/").text
+
+    assert sent.issue in page
+    assert "sandbox" not in page
+    assert web.get(f"/digests/{sent.issue}").status_code == 200
 
 
 @on_both
