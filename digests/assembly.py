@@ -10,11 +10,12 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from digests import community_week, wording
+from digests.appointments import instant, send_times
 from digests.comparisons import Revision
 from digests.edition import Edition, Entry
 from digests.facts import ComparisonFacts, Verdict
 from digests.models import Digest, DigestItem
-from digests.schedule import Occurrence, OccurrenceStatus, Schedule, instant, take
+from digests.schedule import Occurrence, OccurrenceStatus, Otherwise, Schedule, take
 
 #: A comparison that found no place in any edition for this long is no longer news.
 STALE_AFTER: Final = timedelta(weeks=8)
@@ -27,19 +28,33 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
     assembles, and its comparisons are consumed in the same transaction.
     """
     schedule = session.get_one(Schedule, turn.schedule_id)
+    day = turn.sends_on or turn.on_date
     # Where everyone gets it at their own time, the day is the appointment's and not that of
     # the first clocks, and it is late by the clock of the schedule's own zone.
-    appointment = instant(turn.on_date, schedule.at, schedule.zone)
+    appointment = instant(day, schedule.at, schedule.zone)
     dated_at = appointment if schedule.local_time else turn.send_at
-    late_after = dated_at + timedelta(minutes=schedule.late_for)
+    late_after = _late_after(schedule, turn, dated_at=dated_at)
+    if _is_paused(schedule, turn):
+        why = f"the schedule was paused until {schedule.paused_until:%Y-%m-%d %H:%M} UTC"
+        take(session, turn, status=OccurrenceStatus.skipped, reason=why, now=now)
+        return None
     if now > late_after:
         why = f"due at {turn.send_at:%Y-%m-%d %H:%M} UTC, found only at {now:%Y-%m-%d %H:%M} UTC"
-        take(session, turn, status=OccurrenceStatus.missed, reason=why, now=now)
+        dropped = schedule.when_missed is Otherwise.skip
+        take(session, turn, status=OccurrenceStatus.missed, reason=why, dropped=dropped, now=now)
         return None
-    chosen = choose(session, before=turn.cutoff_at, at_most=schedule.at_most)
+    since = _news_since(session, schedule)
+    chosen = choose(session, before=turn.cutoff_at, since=since, at_most=schedule.at_most)
+    if not chosen and schedule.when_empty is Otherwise.late:
+        # It waits for something new until it is too late; a tick will ask again.
+        chosen = choose(session, before=now, since=since, at_most=schedule.at_most)
+        if not chosen and now < late_after:
+            return None
+        turn.cutoff_at = max(turn.cutoff_at, now)
     if not chosen:
         why = "no comparison is new"
-        take(session, turn, status=OccurrenceStatus.empty, reason=why, now=now)
+        dropped = schedule.when_empty is Otherwise.skip
+        take(session, turn, status=OccurrenceStatus.empty, reason=why, dropped=dropped, now=now)
         return None
     if not take(session, turn, status=OccurrenceStatus.assembled, reason=None, now=now):
         return None
@@ -53,7 +68,7 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         window_end=turn.cutoff_at,
         send_at=turn.send_at,
         late_after=late_after,
-        local_day=turn.on_date if schedule.local_time else None,
+        local_day=day if schedule.local_time else None,
         local_at=schedule.at if schedule.local_time else None,
         subject=wording.subject_of(entries),
         preheader=wording.preheader_of(entries),
@@ -71,19 +86,22 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
     return digest
 
 
-def choose(session: Session, *, before: datetime, at_most: int) -> list[Revision]:
+def choose(
+    session: Session, *, before: datetime, at_most: int, since: datetime | None = None
+) -> list[Revision]:
     """The news no edition has carried yet, best first.
 
-    The latest material revision of each comparison, taken in before *before*.
-    What finds no place stays available for the next edition.
+    The latest material revision of each comparison, taken in before *before*,
+    and not before *since*. What finds no place stays available for the next edition.
     """
+    oldest = max(before - STALE_AFTER, since or before - STALE_AFTER)
     later, carried = aliased(Revision), aliased(Revision)
     candidates = session.exec(
         select(Revision)
         .where(
             col(Revision.material),
             col(Revision.taken_in_at) < before,
-            col(Revision.taken_in_at) >= before - STALE_AFTER,
+            col(Revision.taken_in_at) >= oldest,
             ~exists().where(col(DigestItem.revision_id) == col(Revision.id)),
             # An edition that was refreshed carries a later one than it was assembled with.
             ~exists().where(
@@ -179,11 +197,40 @@ def _window_start(session: Session, schedule: Schedule, turn: Occurrence) -> dat
         .where(
             col(Occurrence.schedule_id) == schedule.id,
             col(Occurrence.cutoff_at) < turn.cutoff_at,
-            col(Occurrence.status) == OccurrenceStatus.assembled,
+            (col(Occurrence.status) == OccurrenceStatus.assembled) | col(Occurrence.dropped),
         )
         .order_by(col(Occurrence.cutoff_at).desc())
     ).first()
     return last or turn.cutoff_at - timedelta(weeks=1)
+
+
+def _late_after(schedule: Schedule, turn: Occurrence, *, dated_at: datetime) -> datetime:
+    """Until when *turn* may go: its schedule's limit, or where it may be late, until the next closes."""
+    limit = dated_at + timedelta(minutes=schedule.late_for)
+    if schedule.when_missed is not Otherwise.late:
+        return limit
+    following = send_times(schedule, after=turn.send_at, count=1)
+    if not following:
+        return limit + timedelta(weeks=1)
+    return max(limit, following[0][1] - timedelta(minutes=schedule.draft_before))
+
+
+def _is_paused(schedule: Schedule, turn: Occurrence) -> bool:
+    """Whether the schedule's pause covers *turn*; one that a person has set apart goes all the same."""
+    return (
+        schedule.paused_until is not None
+        and turn.changed_by is None
+        and turn.send_at < schedule.paused_until
+    )
+
+
+def _news_since(session: Session, schedule: Schedule) -> datetime | None:
+    """Where the last turn closed whose comparisons were left out for good."""
+    return session.exec(
+        select(Occurrence.cutoff_at)
+        .where(col(Occurrence.schedule_id) == schedule.id, col(Occurrence.dropped))
+        .order_by(col(Occurrence.cutoff_at).desc())
+    ).first()
 
 
 def next_issue(session: Session, send_at: datetime, zone: str) -> str:

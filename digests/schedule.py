@@ -1,24 +1,21 @@
-"""When the next edition is due. The only module of the domain that knows time zones.
+"""When the next edition is due: schedules, their turns, and who takes a turn."""
 
-Two rules for the hours around a clock change, as RFC 5545 (section 3.3.5)
-reads them: a local time that does not exist takes the offset from before the
-gap (02:30 becomes 03:30), and one that comes twice means the first.
-"""
-
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, CursorResult, UniqueConstraint, update
+from sqlalchemy import Column, CursorResult, UniqueConstraint, false, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from digests.appointments import send_times
 from digests.models import words
 
-_FIRST_CLOCKS: Final = "Pacific/Kiritimati"
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+#: A turn older than this is nobody's: its successors have closed as well.
+LOOK_BACK: Final = timedelta(days=8)
+#: Taken by a clock that was ahead by more than this, a turn without an edition is opened again.
+_AHEAD: Final = timedelta(minutes=5)
 
 
 class Approval(StrEnum):
@@ -28,32 +25,67 @@ class Approval(StrEnum):
     policy = "policy"  # the schedule's own: it goes as it was assembled
 
 
+class AtDeadline(StrEnum):
+    """What becomes of an edition that nobody has approved by its deadline."""
+
+    hold = "hold"  # it waits, and somebody is told
+    send = "send"  # it goes as it stands, if nothing is wrong with it
+    skip = "skip"
+
+
+class Otherwise(StrEnum):
+    """What becomes of a turn that found nothing new, or was found too late."""
+
+    fold = "fold"  # its comparisons wait for the next one
+    skip = "skip"  # they are left out for good
+    late = "late"  # it goes late all the same: when something new has come, or when it is found
+
+
 class OccurrenceStatus(StrEnum):
     """What became of one turn of a schedule."""
 
     planned = "planned"  # put there by a person: run now, moved, or a first start
     assembled = "assembled"
     empty = "empty"  # nothing new: no edition
-    missed = "missed"  # too late for it; its comparisons wait for the next one
+    missed = "missed"  # too late for it
+    skipped = "skipped"  # a person, or the schedule's pause, left it out
 
 
 class Schedule(SQLModel, table=True):
-    """A recurring appointment in local time. *weekday* is None for one that never recurs by itself."""
+    """A recurring appointment in local time, on a weekday or by a cron line; without either, none."""
 
     id: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True, max_length=60)
     weekday: int | None = None  # 0 is Monday
+    cron: str | None = Field(default=None, max_length=120)  # its hour and minute are ``at``'s
     at: time = time(9, 0)
     zone: str = Field(default="UTC", max_length=64)
+    starts_on: date | None = None  # local dates, both included
+    ends_on: date | None = None
+    paused_until: datetime | None = None  # turns before this moment are skipped
     approval: Approval = Field(
         default=Approval.editor, sa_column=Column(words(Approval), nullable=False)
     )
+    approvals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})  # editors: 1 or 2
     draft_before: int = 24 * 60  # minutes before the send at which the window closes
+    deadline_before: int = Field(default=60, sa_column_kwargs={"server_default": "60"})  # minutes
+    at_deadline: AtDeadline = Field(
+        default=AtDeadline.hold,
+        sa_column=Column(words(AtDeadline), nullable=False, server_default="hold"),
+    )
     late_for: int = 12 * 60  # minutes after the appointment in which it may still go
+    when_missed: Otherwise = Field(
+        default=Otherwise.fold,
+        sa_column=Column(words(Otherwise), nullable=False, server_default="fold"),
+    )
+    when_empty: Otherwise = Field(
+        default=Otherwise.fold,
+        sa_column=Column(words(Otherwise), nullable=False, server_default="fold"),
+    )
     at_most: int = 10  # comparisons in one edition
     local_time: bool = False  # True: everyone at ``at`` in their own zone
     enabled: bool = True
-    installed_at: datetime  # turns before this moment are nobody's
+    installed_at: datetime  # turns before this moment are nobody's; moved when its days change
 
 
 class Occurrence(SQLModel, table=True):
@@ -63,54 +95,30 @@ class Occurrence(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     schedule_id: int = Field(foreign_key="schedule.id")
-    on_date: date
+    on_date: date  # of the appointment, and it stays when the turn is moved
     cutoff_at: datetime
     send_at: datetime
+    appointed_at: datetime | None = None  # where a person has moved it from
+    sends_on: date | None = None  # where everyone gets it at their own time: moved to this day
     status: OccurrenceStatus = Field(
         default=OccurrenceStatus.planned,
         sa_column=Column(words(OccurrenceStatus), nullable=False, index=True),
     )
     reason: str | None = Field(default=None, max_length=300)
+    dropped: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    # dropped: what was new then is left out for good
+    changed_by: str | None = Field(default=None, max_length=200)
     taken_at: datetime | None = None
 
 
-def instant(day: date, at: time, zone: str) -> datetime:
-    """The moment at which clocks in *zone* show *at* on *day*, in UTC; see the rules above."""
-    return datetime.combine(day, at, ZoneInfo(zone)).astimezone(UTC)
+class Holiday(SQLModel, table=True):
+    """A day on which readers are likely to be elsewhere: marked wherever sends are listed."""
 
+    __table_args__ = (UniqueConstraint("on_date", "name"),)
 
-def slots(day: date, at: time, zones: Iterable[str], *, otherwise: str) -> dict[str, datetime]:
-    """For each of *zones* the moment at which its clocks show *at* on *day*.
-
-    A zone that nobody knows takes that of *otherwise*.
-    """
-    found: dict[str, datetime] = {}
-    for zone in zones:
-        try:
-            found[zone] = instant(day, at, zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            found[zone] = instant(day, at, otherwise)
-    return found
-
-
-def send_times(schedule: Schedule, *, after: datetime, count: int) -> list[tuple[date, datetime]]:
-    """The next *count* appointments after *after*: the local date and the moment in UTC.
-
-    Where everyone gets it at their own time, the moment is when the day's first
-    clocks show it: those of Kiritimati, fourteen hours ahead of UTC.
-    """
-    zone = _FIRST_CLOCKS if schedule.local_time else schedule.zone
-    if schedule.weekday is None:
-        return []
-    day = after.astimezone(ZoneInfo(zone)).date() - timedelta(days=1)
-    found: list[tuple[date, datetime]] = []
-    while len(found) < count:
-        if day.weekday() == schedule.weekday:
-            moment = instant(day, schedule.at, zone)
-            if moment > after:
-                found.append((day, moment))
-        day += timedelta(days=1)
-    return found
+    id: int | None = Field(default=None, primary_key=True)
+    on_date: date = Field(index=True)
+    name: str = Field(max_length=100)
 
 
 def due(session: Session, *, now: datetime) -> list[Occurrence]:
@@ -118,6 +126,7 @@ def due(session: Session, *, now: datetime) -> list[Occurrence]:
 
     Makes their rows where there are none; taking one is ``take``, and only one caller can.
     """
+    _reopen_what_was_taken_in_the_future(session, now=now)
     found = list(
         session.exec(
             select(Occurrence)
@@ -128,43 +137,44 @@ def due(session: Session, *, now: datetime) -> list[Occurrence]:
             .order_by(col(Occurrence.cutoff_at))
         )
     )
-    for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))):
+    for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))).all():
         found += _recurring(session, schedule, now=now)
     return sorted(found, key=lambda turn: turn.cutoff_at)
 
 
-def _recurring(session: Session, schedule: Schedule, *, now: datetime) -> list[Occurrence]:
-    ahead = timedelta(minutes=schedule.draft_before)
-    # A turn more than eight days old is not looked for: its successor has closed as well.
-    since = max(schedule.installed_at, now - timedelta(days=8))
-    fresh: list[Occurrence] = []
-    for day, moment in send_times(schedule, after=since, count=3):
-        if moment - ahead > now:
-            break
-        known = session.exec(
-            select(Occurrence.id).where(
-                col(Occurrence.schedule_id) == schedule.id, col(Occurrence.on_date) == day
-            )
-        ).first()
-        if known is None:
-            fresh.append(
-                Occurrence(
-                    schedule_id=schedule.id or 0,
-                    on_date=day,
-                    cutoff_at=moment - ahead,
-                    send_at=moment,
-                )
-            )
-    return fresh
+def unrecorded(
+    schedule: Schedule, known: set[date], *, since: datetime, until: datetime
+) -> list[Occurrence]:
+    """The turns with an appointment in (*since*, *until*] that are not among *known*; not stored."""
+    found: list[Occurrence] = []
+    while since < until and (times := send_times(schedule, after=since, count=20)):
+        for day, moment in times:
+            if moment > until:
+                return found
+            if day not in known:
+                found.append(turn_of(schedule, day, moment))
+        since = times[-1][1]
+    return found
 
 
-def take(
+def turn_of(schedule: Schedule, day: date, moment: datetime) -> Occurrence:
+    """The turn of *schedule* with its appointment at *moment* on *day*, as yet nowhere stored."""
+    return Occurrence(
+        schedule_id=schedule.id or 0,
+        on_date=day,
+        cutoff_at=moment - timedelta(minutes=schedule.draft_before),
+        send_at=moment,
+    )
+
+
+def take(  # noqa: PLR0913 - what became of it, and why
     session: Session,
     turn: Occurrence,
     *,
     status: OccurrenceStatus,
     reason: str | None,
     now: datetime,
+    dropped: bool = False,
 ) -> bool:
     """Take *turn* for good; False when another beat already has.
 
@@ -172,25 +182,36 @@ def take(
     row that waits is updated, and the row count is.
     """
     if turn.id is None:
-        turn.status, turn.reason, turn.taken_at = status, reason, now
-        try:
-            with session.begin_nested():
-                session.add(turn)
-        except IntegrityError:
-            return False
-        return True
+        turn.status, turn.reason, turn.taken_at, turn.dropped = status, reason, now, dropped
+        return store(session, turn)
     taken: CursorResult[object] = session.execute(  # type: ignore[assignment]  # an UPDATE's result
         update(Occurrence)
         .where(col(Occurrence.id) == turn.id, col(Occurrence.status) == OccurrenceStatus.planned)
-        .values(status=status, reason=reason, taken_at=now)
+        .values(
+            status=status,
+            reason=reason or turn.reason,
+            taken_at=now,
+            dropped=dropped,
+            cutoff_at=turn.cutoff_at,
+        )
     )
     return taken.rowcount == 1
+
+
+def store(session: Session, turn: Occurrence) -> bool:
+    """Insert *turn*; False when its day has a row already."""
+    try:
+        with session.begin_nested():
+            session.add(turn)
+    except IntegrityError:
+        return False
+    return True
 
 
 def plan_turn(
     session: Session, schedule: Schedule, *, send_at: datetime, cutoff_at: datetime
 ) -> Occurrence:
-    """Put an extra turn of *schedule* in the calendar: a first start, or "run this one now"."""
+    """Put an extra turn of *schedule* in the calendar, as a first start does."""
     turn = Occurrence(
         schedule_id=schedule.id or 0,
         on_date=send_at.astimezone(ZoneInfo(schedule.zone)).date(),
@@ -200,3 +221,40 @@ def plan_turn(
     session.add(turn)
     session.flush()
     return turn
+
+
+def _recurring(session: Session, schedule: Schedule, *, now: datetime) -> list[Occurrence]:
+    # A clock that was ahead when the schedule changed must not keep it silent until then.
+    since = max(min(schedule.installed_at, now), now - LOOK_BACK)
+    until = now + timedelta(minutes=schedule.draft_before)
+    if not send_times(schedule, after=since, count=1):
+        return []
+    known = set(
+        session.exec(
+            select(col(Occurrence.on_date)).where(
+                col(Occurrence.schedule_id) == schedule.id,
+                col(Occurrence.on_date) >= since.date() - timedelta(days=2),
+            )
+        )
+    )
+    return unrecorded(schedule, known, since=since, until=until)
+
+
+def _reopen_what_was_taken_in_the_future(session: Session, *, now: datetime) -> None:
+    """A clock that was ahead has called turns missed or empty whose hour has not come.
+
+    An edition that it assembled stays: its comparisons are in it, and sending it again is no cure.
+    """
+    session.execute(
+        update(Occurrence)
+        .where(
+            col(Occurrence.status).in_([OccurrenceStatus.missed, OccurrenceStatus.empty]),
+            col(Occurrence.taken_at) > now + _AHEAD,
+        )
+        .values(
+            status=OccurrenceStatus.planned,
+            reason="taken by a clock that was ahead, and opened again",
+            dropped=False,
+            taken_at=None,
+        )
+    )

@@ -9,9 +9,9 @@ from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
 from digests import lifecycle, planning, settlement
+from digests.appointments import slots
 from digests.corrections import received
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
-from digests.schedule import slots
 from newsletter import tracing
 from newsletter.composing import content_from
 from newsletter.esp import Unsendable

@@ -6,7 +6,7 @@ import typer
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from digests.lifecycle import DigestError
-from digests.schedule_files import BadSchedule
+from digests.schedule_terms import BadSchedule
 from newsletter.accounts.errors import AccountError
 from newsletter.cli import (
     accounts,

@@ -1,55 +1,227 @@
-"""When the next editions go."""
+"""The schedules: when the next editions go, and everything an operator does about it."""
 
-from typing import Annotated
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
+from sqlalchemy import delete
 from sqlmodel import col, select
 
-from digests.schedule import WEEKDAYS, Schedule, send_times
-from digests.schedule_files import install
+from digests import calendar, schedule_terms
+from digests.appointments import send_times
+from digests.schedule import Holiday
+from digests.schedule_files import as_toml, export, install
+from digests.schedule_terms import BadSchedule, Terms, by_name, in_words
+from newsletter import steering
+from newsletter.cli import turns
 from newsletter.cli.output import print_json, print_table
+from newsletter.cli.turns import By, Name, date_of, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.settings import settings
 
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Said = Annotated[
+    list[str], typer.Argument(help="What to say, as in a file: weekday=tuesday at=10:00.")
+]
+Count = Annotated[int, typer.Option(min=1, max=60, help="How many sends.")]
+
+schedules = typer.Typer(
+    help="The schedules: their next sends, and what operators do about them.",
+    invoke_without_command=True,
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands about schedules."""
-    app.command("schedule")(schedule)
+    for command in (show, add, edit, history):
+        schedules.command(command.__name__)(command)
+    turns.register(schedules)
+    schedules.command("export")(write_files)
+    schedules.command(holidays.__name__)(holidays)
+    app.add_typer(schedules, name="schedule")
 
 
-def schedule(
-    count: Annotated[int, typer.Option(min=1, max=60, help="How many sends of each.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+@schedules.callback()
+def coming(
+    context: typer.Context,
+    count: Count = 5,
+    as_json: AsJson = False,
 ) -> None:
-    """Show the schedules and their next sends, in local time and in UTC.
+    """Show the next sends in local time and in UTC, with clock changes and holidays marked.
 
     Example: `newsletter schedule --count 10`
     """
+    if context.invoked_subcommand is not None:
+        return
     now = utc_now()
     with unit_of_work() as session:
         install(session, settings().schedules, now=now)
     with reading() as session:
-        known = session.exec(select(Schedule).order_by(col(Schedule.name))).all()
-        rows = [
-            {
-                "schedule": one.name,
-                "weekday": WEEKDAYS[one.weekday] if one.weekday is not None else None,
-                "local": moment.astimezone(ZoneInfo(one.zone)).strftime("%a %d %b %Y %H:%M"),
-                "zone": one.zone,
-                "utc": moment.isoformat(),
-                "approval": str(one.approval),
-            }
-            for one in known
-            if one.enabled
-            for _, moment in send_times(one, after=now, count=count)
-        ]
+        found = calendar.coming(session, count=count, now=now)
     if as_json:
-        print_json(rows)
+        print_json([_plain(one) for one in found])
         return
     print_table(
-        ("schedule", "local time", "zone", "UTC", "approval"),
-        ((r["schedule"], r["local"], r["zone"], r["utc"], r["approval"]) for r in rows),
+        ("schedule", "turn", "local time", "UTC", "state", "notes"),
+        (
+            (
+                one.schedule,
+                one.on_date,
+                f"{one.send_at.astimezone(ZoneInfo(one.zone)):%a %d %b %H:%M}",
+                f"{one.send_at:%a %d %b %H:%M}",
+                f"{one.state} {one.digest}" if one.digest else one.state,
+                "; ".join([*one.notes, *filter(None, [one.reason])]),
+            )
+            for one in found
+        ),
         empty="No schedule recurs; put one in celerybeat-schedule/ as a .toml file.",
     )
+
+
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Show what a schedule says, as a file would, and its next sends.
+
+    Example: `newsletter schedule show weekly`
+    """
+    now = utc_now()
+    with reading() as session:
+        known = by_name(session, name)
+        times = send_times(known, after=now, count=3) if known.enabled else []
+        if as_json:
+            said = Terms.of(known).model_dump(mode="json")
+            print_json(said | {"next": [moment.isoformat() for _, moment in times]})
+            return
+        typer.echo(as_toml(known), nl=False)
+        typer.echo(f"# {in_words(known)}")
+        for _, moment in times:
+            typer.echo(f"# next: {_local(moment, known.zone)}, {moment:%Y-%m-%d %H:%M} UTC")
+
+
+def add(name: Name, said: Said, by: By = "") -> None:
+    """Add a schedule; its first turn is the first after this moment.
+
+    Example: `newsletter schedule add monthly "cron=0 9 * * mon#1" zone=Europe/Berlin`
+    """
+    now = utc_now()
+    with unit_of_work() as session:
+        fresh = schedule_terms.add(session, Terms.read({"name": name} | _pairs(said)), now=now)
+        steering.note_schedule(session, fresh, "added", by=who(by), before=None, now=now)
+        words = in_words(fresh)
+    typer.echo(f"Schedule {name}: {words}.")
+
+
+def edit(name: Name, said: Said, by: By = "") -> None:
+    """Change what a schedule says; an empty value takes it back. Turns with a draft stay as they are.
+
+    Example: `newsletter schedule edit weekly weekday=tuesday at=10:00`
+    """
+    now = utc_now()
+    with unit_of_work() as session:
+        known = by_name(session, name)
+        before, after = schedule_terms.edit(session, known, _pairs(said), now=now)
+        if after:
+            steering.note_schedule(
+                session, known, "edited", by=who(by), before=before, after=after, now=now
+            )
+        words = in_words(known)
+    for part, value in after.items():
+        typer.echo(f"{part}: {before[part]} -> {value}")
+    typer.echo(f"Schedule {name}: {words}.")
+
+
+def history(count: Count = 10, as_json: AsJson = False) -> None:
+    """Show the past turns, planned against actual to the second, with the reason for each difference.
+
+    Example: `newsletter schedule history --count 20`
+    """
+    with reading() as session:
+        found = calendar.past(session, count=count, now=utc_now())
+    if as_json:
+        print_json([_plain(one) for one in found])
+        return
+    print_table(
+        ("schedule", "turn", "planned, UTC", "started, UTC", "late by", "outcome", "why"),
+        (
+            (
+                one.schedule,
+                one.on_date,
+                f"{one.planned_at:%Y-%m-%d %H:%M:%S}",
+                f"{one.started_at:%Y-%m-%d %H:%M:%S}" if one.started_at else "",
+                calendar.length(one.late) if one.late is not None else "",
+                f"{one.digest} {one.outcome}" if one.digest else one.outcome,
+                one.why,
+            )
+            for one in found
+        ),
+        empty="No turn has been yet.",
+    )
+
+
+def write_files(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where to; the schedules' own folder without.")
+    ] = None,
+) -> None:
+    """Write the schedules and holidays as they stand to files that install to the same.
+
+    Example: `newsletter schedule export /tmp/schedules`
+    """
+    with reading() as session:
+        written = export(session, folder or settings().schedules)
+    for path in written:
+        typer.echo(str(path))
+
+
+def holidays(
+    day: Annotated[str, typer.Argument(help="2026-12-25; none lists them.")] = "",
+    name: Annotated[str, typer.Argument(help="What the day is called.")] = "",
+    forget: Annotated[bool, typer.Option("--forget", help="Take the day off the list.")] = False,
+) -> None:
+    """List the holidays, enter one, or take one off; sends on them are marked, not stopped.
+
+    Example: `newsletter schedule holidays 2026-12-25 "Christmas Day"`
+    """
+    with unit_of_work() as session:
+        if day and forget:
+            session.execute(delete(Holiday).where(col(Holiday.on_date) == date_of(day)))
+        elif day:
+            if not name:
+                raise BadSchedule("Say what the day is called.")
+            steering.add_holiday(session, date_of(day), name)
+        rows = session.exec(select(Holiday).order_by(col(Holiday.on_date), col(Holiday.name))).all()
+        print_table(
+            ("date", "holiday"),
+            ((one.on_date, one.name) for one in rows),
+            empty="No holiday is entered.",
+        )
+
+
+def _plain(one: calendar.Coming | calendar.Past) -> dict[str, Any]:
+    plain = {name: getattr(one, name) for name in one.__slots__}
+    if isinstance(one, calendar.Coming):
+        plain |= {
+            "local": _local(one.send_at, one.zone),
+            "utc": one.send_at.isoformat(),
+            "goes": one.goes,
+        }
+    elif one.late is not None:
+        plain["late"] = one.late.total_seconds()
+    return plain
+
+
+def _pairs(said: list[str]) -> dict[str, Any]:
+    """``part=value`` as a file would have it; an empty value takes the part back."""
+    pairs: dict[str, Any] = {}
+    for word in said:
+        part, equals, value = word.partition("=")
+        if not equals:
+            raise BadSchedule(f"{word}: write part=value, such as at=10:00.")
+        pairs[part] = value or None
+    return pairs
+
+
+def _local(moment: datetime, zone: str) -> str:
+    return f"{moment.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M}"

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from digests.exchange import FactsRefused
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
 from digests.page_lines import PageRefused
-from digests.schedule_files import BadSchedule
+from digests.schedule_terms import BadSchedule
 from newsletter.accounts.errors import (
     AccountError,
     AccountExists,

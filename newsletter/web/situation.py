@@ -9,9 +9,10 @@ from typing import Any, Final
 from sqlmodel import Session, col, select
 
 from digests import assembly
+from digests.appointments import send_times
 from digests.models import Digest, DigestStatus
 from digests.receipt import Receipt, receipt
-from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, send_times
+from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule
 from newsletter.rendering.card import Card, card
 from subscribers.engagement import people_by_kind
 

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
-from digests import corrections, exchange, lifecycle, page_lines, schedule_files
+from digests import corrections, exchange, lifecycle, page_lines, schedule_terms, turns
 from newsletter import esp
 from newsletter.web import doors
 from newsletter.web.app import STATUS, status_of
@@ -23,7 +23,17 @@ HEADERS = {
 
 @pytest.mark.parametrize(
     "module",
-    [lifecycle, corrections, exchange, page_lines, schedule_files, addresses, subscription, esp],
+    [
+        lifecycle,
+        corrections,
+        exchange,
+        page_lines,
+        schedule_terms,
+        addresses,
+        subscription,
+        turns,
+        esp,
+    ],
 )
 def test_every_domain_error_has_a_status(module: object) -> None:
     errors = [

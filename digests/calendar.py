@@ -1,0 +1,302 @@
+"""The calendar as operators read it: the next sends, and the past ones, planned against actual."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlmodel import Session, col, select
+
+from digests.appointments import clock_changes, clocks_of, oddity, send_times
+from digests.models import Digest, DigestStatus
+from digests.schedule import (
+    Holiday,
+    Occurrence,
+    OccurrenceStatus,
+    Schedule,
+    turn_of,
+    unrecorded,
+)
+
+#: Started within this of its hour, an edition was on time: the next tick finds it.
+ON_TIME: Final = timedelta(seconds=30)
+_TO_COME: Final = (OccurrenceStatus.planned, OccurrenceStatus.skipped)
+_UNSENT: Final = (DigestStatus.draft, DigestStatus.approved)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """One send to come, or one left out. *notes* are clock changes and holidays, in words."""
+
+    schedule: str
+    zone: str
+    on_date: date
+    cutoff_at: datetime
+    send_at: datetime
+    appointed_at: datetime | None  # where a person has moved it from
+    deadline_at: datetime
+    state: str  # recurs, planned, skipped, paused, draft or approved
+    reason: str | None
+    digest: str | None
+    notes: tuple[str, ...]
+
+    @property
+    def goes(self) -> bool:
+        """Whether it is to be sent at all."""
+        return self.state not in {"skipped", "paused"}
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One turn that has been, or that nobody found. *late* is actual minus planned."""
+
+    schedule: str
+    zone: str
+    on_date: date
+    planned_at: datetime
+    started_at: datetime | None
+    late: timedelta | None
+    outcome: str  # the digest's status, or what became of the turn
+    digest: str | None
+    why: str
+
+
+def coming(session: Session, *, count: int, now: datetime) -> list[Coming]:
+    """The next *count* sends of all schedules in their order, and what is left out between them."""
+    holidays = _holidays(session, since=now)
+    found = [
+        one
+        for schedule in session.exec(select(Schedule).order_by(col(Schedule.name))).all()
+        for one in _of_schedule(session, schedule, holidays, count=count, now=now)
+    ]
+    found.sort(key=lambda one: (one.send_at, one.schedule))
+    shown: list[Coming] = []
+    sends = 0
+    for one in found:
+        if sends == count:
+            break
+        shown.append(one)
+        sends += one.goes
+    return shown
+
+
+def past(session: Session, *, count: int, now: datetime) -> list[Past]:
+    """The last *count* turns, newest first, with the reason for every difference from the plan."""
+    schedules = {one.id: one for one in session.exec(select(Schedule))}
+    rows = session.exec(
+        select(Occurrence, Digest)
+        .outerjoin(Digest, col(Digest.occurrence_id) == col(Occurrence.id))
+        .where(col(Occurrence.send_at) <= now, col(Occurrence.status) != OccurrenceStatus.planned)
+        .order_by(col(Occurrence.send_at).desc())
+        .limit(count)
+    ).all()
+    found = [
+        _past(schedules[turn.schedule_id], turn, digest)
+        for turn, digest in rows
+        if digest is None or digest.status not in _UNSENT or digest.late_after < now
+    ]
+    for schedule in schedules.values():
+        found += _found_by_nobody(session, schedule, count=count, now=now)
+    return sorted(found, key=lambda one: one.planned_at, reverse=True)[:count]
+
+
+def clock_note(schedule: Schedule, day: date, *, since: datetime, send_at: datetime) -> str | None:
+    """What a clock change does to a send: between *since* and it, or at its very hour."""
+    zone = clocks_of(schedule)
+    match oddity(day, schedule.at, zone):
+        case "skipped":
+            there = send_at.astimezone(ZoneInfo(zone))
+            return f"no clock shows {schedule.at:%H:%M} that day: it goes at {there:%H:%M}"
+        case "twice":
+            return f"clocks show {schedule.at:%H:%M} twice that day: it goes at the first"
+    changes = clock_changes(zone, start=since, end=send_at)
+    if not changes:
+        return None
+    there = changes[-1].at.astimezone(ZoneInfo(zone))
+    by = sum((change.by for change in changes), timedelta(0))
+    if not by:
+        return None
+    minutes = int(abs(by).total_seconds() // 60)
+    length = f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
+    way = "forward" if by > timedelta(0) else "back"
+    return f"clocks went {way} {length} on {there.day} {there:%B}"
+
+
+def length(late: timedelta) -> str:
+    """``12 s``, ``14 min 3 s``, ``-1 d 2 h 5 s``."""
+    seconds = round(abs(late).total_seconds())
+    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h")]
+    parts += [(seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    while len(parts) > 1 and not parts[0][0]:
+        parts.pop(0)
+    said = " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
+    return f"-{said}" if late < timedelta(0) else said
+
+
+def _of_schedule(
+    session: Session,
+    schedule: Schedule,
+    holidays: dict[date, list[str]],
+    *,
+    count: int,
+    now: datetime,
+) -> list[Coming]:
+    rows = session.exec(
+        select(Occurrence, Digest)
+        .outerjoin(Digest, col(Digest.occurrence_id) == col(Occurrence.id))
+        .where(
+            col(Occurrence.schedule_id) == schedule.id,
+            col(Occurrence.send_at) > now - timedelta(days=60),
+        )
+    ).all()
+    known = {turn.on_date for turn, _ in rows}
+    stored = [(turn, digest) for turn, digest in rows if _is_to_come(turn, digest, now=now)]
+    turns: list[tuple[Occurrence, Digest | None]] = list(stored)
+    if schedule.enabled:
+        # Paused turns are left out, so more of them are needed to show enough that go.
+        for day, moment in send_times(schedule, after=now, count=count + len(known)):
+            if day not in known:
+                turns.append((turn_of(schedule, day, moment), None))
+    turns.sort(key=lambda pair: pair[0].send_at)
+    shown: list[Coming] = []
+    before = now
+    for turn, digest in turns:
+        send_at = digest.send_at if digest else turn.send_at
+        day = turn.sends_on or send_at.astimezone(ZoneInfo(schedule.zone)).date()
+        notes = []
+        if note := clock_note(schedule, turn.on_date, since=before, send_at=turn.send_at):
+            notes.append(note)
+        notes += holidays.get(day, [])
+        shown.append(_coming(schedule, turn, digest, tuple(notes)))
+        before = max(before, turn.send_at)
+    return shown
+
+
+def _is_to_come(turn: Occurrence, digest: Digest | None, *, now: datetime) -> bool:
+    if digest is not None:
+        return digest.status in _UNSENT and digest.late_after >= now
+    if turn.status is OccurrenceStatus.planned:
+        return True
+    return turn.status in _TO_COME and turn.send_at > now
+
+
+def _coming(
+    schedule: Schedule, turn: Occurrence, digest: Digest | None, notes: tuple[str, ...]
+) -> Coming:
+    send_at = digest.send_at if digest else turn.send_at
+    state = "recurs" if turn.id is None else str(turn.status)
+    if digest is not None:
+        state = str(digest.status)
+    elif turn.changed_by is None and schedule.paused_until and send_at < schedule.paused_until:
+        state = "paused"
+    appointed = turn.appointed_at
+    if digest is not None and digest.send_at != turn.send_at:
+        appointed = appointed or turn.send_at
+    return Coming(
+        schedule=schedule.name,
+        zone=schedule.zone,
+        on_date=turn.on_date,
+        cutoff_at=turn.cutoff_at,
+        send_at=send_at,
+        appointed_at=appointed,
+        deadline_at=send_at - timedelta(minutes=schedule.deadline_before),
+        state=state,
+        reason=(digest.paused_reason if digest else None) or turn.reason,
+        digest=digest.issue if digest else None,
+        notes=notes,
+    )
+
+
+def _past(schedule: Schedule, turn: Occurrence, digest: Digest | None) -> Past:
+    planned_at = turn.appointed_at or turn.send_at
+    started_at = digest.started_at if digest else None
+    late = started_at - planned_at if started_at else None
+    return Past(
+        schedule=schedule.name,
+        zone=schedule.zone,
+        on_date=turn.on_date,
+        planned_at=planned_at,
+        started_at=started_at,
+        late=late,
+        outcome=str(digest.status) if digest else str(turn.status),
+        digest=digest.issue if digest else None,
+        why=_why(schedule, turn, digest, late=late),
+    )
+
+
+def _why(
+    schedule: Schedule, turn: Occurrence, digest: Digest | None, *, late: timedelta | None
+) -> str:
+    """Why it was not sent at its hour, in words; empty when it was."""
+    if digest is None:
+        fate = "; its comparisons were left out" if turn.dropped else ""
+        return f"{turn.reason or turn.status}{fate}"
+    said: list[str] = []
+    if turn.appointed_at is not None and turn.reason:
+        said.append(turn.reason)
+    elif digest.send_at != turn.send_at:
+        said.append(f"the edition was moved to {digest.send_at:%Y-%m-%d %H:%M} UTC")
+    if late is None:
+        return "; ".join([*said, digest.paused_reason or f"it is {digest.status}"])
+    waited = digest.started_at - digest.send_at if digest.started_at else timedelta(0)
+    if waited > ON_TIME:
+        said += _what_it_waited_for(schedule, turn, digest)
+    if digest.status is not DigestStatus.sent and digest.paused_reason:
+        said.append(digest.paused_reason)
+    return "; ".join(said)
+
+
+def _what_it_waited_for(schedule: Schedule, turn: Occurrence, digest: Digest) -> list[str]:
+    said: list[str] = []
+    if digest.assembled_at > turn.cutoff_at + ON_TIME and digest.assembled_at > digest.send_at:
+        said.append(f"no beat found it before {digest.assembled_at:%H:%M:%S} UTC")
+    if digest.approved_at and digest.approved_at > digest.send_at:
+        said.append(f"approved by {digest.approved_by} at {digest.approved_at:%H:%M:%S} UTC")
+    if schedule.local_time and not said:
+        return []  # it starts with the first clocks on earth, and that is its hour
+    return said or ["no worker took it up before, or the kill switch was on"]
+
+
+def _found_by_nobody(
+    session: Session, schedule: Schedule, *, count: int, now: datetime
+) -> list[Past]:
+    """The turns that were due while no beat ran, and that were too old when one came back."""
+    if not schedule.enabled:
+        return []
+    since = max(schedule.installed_at, now - timedelta(days=60))
+    known = set(
+        session.exec(
+            select(col(Occurrence.on_date)).where(
+                col(Occurrence.schedule_id) == schedule.id,
+                col(Occurrence.on_date) >= since.date() - timedelta(days=2),
+            )
+        )
+    )
+    lost = unrecorded(schedule, known, since=since, until=now - ON_TIME)
+    return [
+        Past(
+            schedule=schedule.name,
+            zone=schedule.zone,
+            on_date=turn.on_date,
+            planned_at=turn.send_at,
+            started_at=None,
+            late=None,
+            outcome=str(OccurrenceStatus.missed),
+            digest=None,
+            why="no beat has found it yet",
+        )
+        for turn in lost[-count:]
+    ]
+
+
+def _holidays(session: Session, *, since: datetime) -> dict[date, list[str]]:
+    rows: Sequence[Holiday] = session.exec(
+        select(Holiday)
+        .where(col(Holiday.on_date) >= since.date() - timedelta(days=2))
+        .order_by(col(Holiday.on_date), col(Holiday.name))
+    ).all()
+    named: dict[date, list[str]] = {}
+    for holiday in rows:
+        named.setdefault(holiday.on_date, []).append(holiday.name)
+    return named
