@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import uuid4
 
-from sqlalchemy import CursorResult, bindparam, func, insert, select, update
+from sqlalchemy import CursorResult, bindparam, func, select, update
 from sqlmodel import Session, col
 
 from digests.claims import BATCH, Claim, changed, held
-from digests.models import Batch, BatchStatus, Delivery, Digest, Outcome
+from digests.models import Batch, BatchStatus, Delivery, Outcome
+from digests.splitting import split
 
 # Built once, like the statements of a claim: it runs for every batch.
 _ACCEPT: Final = (
@@ -187,68 +188,6 @@ def refuse(session: Session, digest_id: int, refused: Mapping[int, str], *, now:
             .values(outcome=Outcome.rejected, reason=reason, decided_at=now)
             .execution_options(synchronize_session=False)
         )
-
-
-def split(  # noqa: PLR0913 - whose copies, and until when
-    session: Session,
-    digest_id: int,
-    number: int,
-    subscriber_ids: Collection[int],
-    *,
-    not_before: datetime | None = None,
-    put_off: int = 1,
-) -> int | None:
-    """Move the copies that were certainly not taken to a batch of their own; returns its number.
-
-    It counts how often they were put off, so that nobody waits for ever.
-    """
-    # The edition's row is the lock: two batches split at once must not take the same number.
-    session.execute(
-        select(col(Digest.id)).where(col(Digest.id) == digest_id).with_for_update(key_share=True)
-    )
-    last = session.scalar(
-        select(func.max(col(Batch.number))).where(col(Batch.digest_id) == digest_id)
-    )
-    fresh = int(last or 0) + 1
-    moved = session.execute(
-        update(Delivery)
-        .where(
-            col(Delivery.digest_id) == digest_id,
-            col(Delivery.batch) == number,
-            col(Delivery.subscriber_id).in_(subscriber_ids),
-            col(Delivery.outcome).is_(None),
-        )
-        .values(batch=fresh)
-        .execution_options(synchronize_session=False)
-    )
-    count = cast("CursorResult[Any]", moved).rowcount
-    if not count:
-        return None
-    old = session.get_one(Batch, (digest_id, number))
-    session.refresh(old)
-    session.execute(
-        insert(Batch).values(
-            digest_id=digest_id,
-            number=fresh,
-            rendition_id=old.rendition_id,
-            size=count,
-            wave=old.wave,
-            not_before=not_before,
-            status=BatchStatus.planned,
-            key=str(uuid4()),
-            fence=0,
-            attempts=old.attempts,
-            put_off=old.put_off + put_off,
-            reason=f"parted from batch {number}",
-        )
-    )
-    session.execute(
-        update(Batch)
-        .where(col(Batch.digest_id) == digest_id, col(Batch.number) == number)
-        .values(size=col(Batch.size) - count)
-        .execution_options(synchronize_session=False)
-    )
-    return fresh
 
 
 def close_planned(session: Session, digest_id: int, *, reason: str, now: datetime) -> None:

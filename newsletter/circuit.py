@@ -69,15 +69,15 @@ _CLOSE: Final = (
 )
 
 
-def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: datetime) -> bool:
-    """Count a failure; True when it opened the circuit.
+def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: datetime) -> int:
+    """Count a failure; returns how many there have been in a row, 0 when this was none.
 
     A refusal of these recipients or of this call is not about the provider; one
     that no retry can help opens the circuit at once; and when the provider says
     how long to wait, everybody waits that long, and it is no failure.
     """
     if isinstance(answer, NotTaken) and (answer.refused or answer.of_call):
-        return False
+        return 0
     final = isinstance(answer, NotTaken) and answer.final
     asked_to_wait = answer.retry_after if isinstance(answer, NotTaken) and not final else None
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
@@ -89,9 +89,9 @@ def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: date
             .values(provider=name, failures=0, open_until=until, **said)
             .on_conflict_do_update(index_elements=["provider"], set_={"open_until": until, **said})
         )
-        return True
+        return 0
     # One statement: of two workers that see a provider's first failure, both must be counted.
-    failures = session.execute(
+    failures: int = session.execute(
         dialect.insert(Circuit)
         .values(provider=name, failures=1, **said)
         .on_conflict_do_update(
@@ -99,11 +99,10 @@ def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: date
         )
         .returning(col(Circuit.failures))
     ).scalar_one()
-    opens = final or failures >= settings().breaker_failures
-    if opens:
+    if final or failures >= settings().breaker_failures:
         session.execute(
             update(Circuit)
             .where(col(Circuit.provider) == name)
             .values(open_until=now + timedelta(seconds=settings().breaker_rest))
         )
-    return opens
+    return failures

@@ -1,9 +1,10 @@
 """The store's doorway: one engine, one unit of work for each step, committed at its edge."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,27 @@ def unit_of_work(*, snapshot: bool = False) -> Iterator[Session]:
         options["isolation_level"] = "REPEATABLE READ"
     with Session(engine().execution_options(**options)) as session, session.begin():
         yield session
+
+
+@contextmanager
+def rehearsing() -> Iterator[Session]:
+    """A transaction that writes and is rolled back, whatever happens in it.
+
+    SQLite has one writer, and a rehearsal may take minutes: there it happens in a copy of the
+    file, as it is at this moment, and keeps nobody waiting.
+    """
+    with ExitStack() as stack:
+        stage = engine()
+        if stage.dialect.name == "sqlite":
+            folder = stack.enter_context(TemporaryDirectory(prefix="newsletter-rehearsal-"))
+            with stage.connect() as connection:
+                # AUTOCOMMIT: VACUUM INTO reads one moment, and refuses to run in a transaction.
+                connection.connection.execute("VACUUM INTO ?", (f"{folder}/copy.db",))
+            stage = open_engine(f"sqlite:///{folder}/copy.db")
+            stack.callback(stage.dispose)
+        with Session(stage) as session:
+            yield session
+            session.rollback()
 
 
 @contextmanager

@@ -10,18 +10,19 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from newsletter.settings import settings
 
-#: Seconds: the first wait after "not now", doubled with each attempt up to the last.
-BACKOFF: Final = (2.0, 300.0)
+#: Seconds: the first wait after "not now", doubled each time up to the longest.
+_FIRST_WAIT: Final = 2.0
+_LONGEST_WAIT: Final = 300.0
 
 #: Seconds between two attempts to write an answer down.
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
 
-def backoff(attempts: int) -> float:
-    """Seconds until the next attempt: doubled each time, and jittered so that workers spread out."""
-    first, longest = BACKOFF
-    return min(longest, first * float(2 ** min(attempts - 1, 16))) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
+def backoff(times: int, *, longest: float = _LONGEST_WAIT) -> float:
+    """Seconds until the next try after *times*: doubled each time, jittered so that workers spread."""
+    wait = _FIRST_WAIT * float(2 ** min(times - 1, 16))
+    return min(longest, wait) * random.uniform(0.5, 1.0)  # noqa: S311 - spread
 
 
 def surely(write: Callable[[], object], *, clock: Callable[[], datetime]) -> None:

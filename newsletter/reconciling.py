@@ -9,7 +9,6 @@ operator (``newsletter settle``). The evidence is stored with the batch.
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
 
 import structlog
 from sqlmodel import Session
@@ -20,14 +19,11 @@ from newsletter.database import reading, unit_of_work
 from newsletter.doubts import Doubt, evidence_of, looked, open_copies, seen_in_events, uncertain
 from newsletter.esp import Absent, CannotTell, Esp, Found, Unsendable
 from newsletter.providers import provider
-from newsletter.same_key import ask
+from newsletter.same_key import ask, key_until
 from newsletter.sending import Clock
 from newsletter.settings import settings
 
 log = structlog.get_logger()
-
-#: Of the time a provider promises to know a key, the part we rely on: its clock is not ours.
-KEY_MARGIN: Final = 0.9
 
 
 def reconcile(
@@ -61,8 +57,8 @@ def reconcile(
 def settle(doubt: Doubt, *, clock: Clock, worker: str) -> str:
     """Try every proof there is for one batch; returns the word for what came of it."""
     esp = provider(doubt.provider)
-    lives = esp.traits.key_lives
-    has_key = lives is not None and clock() < doubt.first_posted_at + lives * KEY_MARGIN
+    good_until = key_until(doubt, esp)
+    has_key = good_until is not None and clock() < good_until
     seen = seen_in_events(doubt)
     if seen and (how := _by_events(doubt, esp, seen, now=clock(), has_key=has_key)) is not None:
         return how

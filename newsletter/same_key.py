@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlmodel import Session, col, select
 
@@ -25,6 +26,9 @@ from subscribers.models import Subscriber
 
 Clock = Callable[[], datetime]
 
+#: Of the time a provider promises to know a key, the part we rely on: its clock is not ours.
+KEY_MARGIN: Final = 0.9
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -32,6 +36,12 @@ class Version:
 
     composed: Composed
     gone: dict[str, list[int]]
+
+
+def key_until(doubt: Doubt, esp: Esp) -> datetime | None:
+    """Until when the provider surely knows the key of *doubt*; None where it keeps no keys."""
+    lives = esp.traits.key_lives
+    return doubt.first_posted_at + lives * KEY_MARGIN if lives is not None else None
 
 
 def ask(doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker: str) -> str | Doubt:
@@ -68,7 +78,7 @@ def ask(doubt: Doubt, esp: Esp, *, is_taken: bool, clock: Clock, worker: str) ->
     order = _in_order(versions, is_taken=is_taken)
     if not order[0].composed.people:
         return looked(doubt, "nobody is left to ask about", now=now)
-    version, outcome = _first_answer(claim, order, esp, clock=clock)
+    version, outcome = _first_answer(claim, order, esp, key_until(doubt, esp), clock=clock)
     return _settle(claim, doubt, version, outcome, now=clock())
 
 
@@ -79,11 +89,11 @@ def _in_order(versions: list[Version], *, is_taken: bool) -> list[Version]:
 
 
 def _first_answer(
-    claim: Claim, order: list[Version], esp: Esp, *, clock: Clock
+    claim: Claim, order: list[Version], esp: Esp, good_until: datetime | None, *, clock: Clock
 ) -> tuple[Version, Outcome | None]:
-    """The version that the provider answers for, with its answer; None when somebody stopped it."""
+    """The version that the provider answers for, with its answer; None when it was not asked."""
     for version in order:
-        outcome = _post(claim, version.composed, esp, clock=clock)
+        outcome = _post(claim, version.composed, esp, good_until, clock=clock)
         if not isinstance(outcome, Accepted) or outcome.reason is None:
             return version, outcome
     # It knows the key, and none of the bytes we can think of: somebody was erased, perhaps.
@@ -96,7 +106,7 @@ def _settle(
     with unit_of_work() as session:
         match outcome:
             case None:
-                return "stopped"
+                return "not asked"
             case Unknown():
                 settlement.doubt(session, claim, reason=f"asked again: {outcome.reason}")
                 return "not answered"
@@ -136,8 +146,14 @@ def _without(whole: Composed, gone: dict[str, list[int]]) -> Composed:
     )
 
 
-def _post(claim: Claim, composed: Composed, esp: Esp, *, clock: Clock) -> Outcome | None:
-    """Post *composed* under the claim's key; None when somebody stopped it."""
+def _post(
+    claim: Claim, composed: Composed, esp: Esp, good_until: datetime | None, *, clock: Clock
+) -> Outcome | None:
+    """Post *composed* under the claim's key; None when somebody stopped it, or the key's life did.
+
+    Waiting for the account's rate and for the commit takes time, and a key that is asked for
+    after its life is a second mail. So its life is looked at last, right before the bytes leave.
+    """
     request = esp.encode(mailing_of(claim, composed.copies))
     if not wait_for_a_call(esp.name, clock=clock):
         return None
@@ -145,6 +161,8 @@ def _post(claim: Claim, composed: Composed, esp: Esp, *, clock: Clock) -> Outcom
     with unit_of_work() as session:
         if not claims.intend(session, claim, provider=esp.name, body_hash=body_hash, now=clock()):
             return None
+    if good_until is not None and clock() >= good_until:
+        return None
     return esp.send(request)
 
 

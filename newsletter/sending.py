@@ -17,11 +17,11 @@ from typing import Final
 import structlog
 from sqlmodel import Session
 
-from digests import claims, lifecycle, settlement
+from digests import claims, lifecycle, settlement, splitting
 from digests.claims import Claim
 from digests.models import Digest, DigestStatus
 from newsletter import circuit, tracing
-from newsletter.composing import compose, mailing_of
+from newsletter.composing import compose, content_of, mailing_of
 from newsletter.database import unit_of_work
 from newsletter.esp import (
     Accepted,
@@ -29,9 +29,11 @@ from newsletter.esp import (
     NotTaken,
     Outcome,
     Request,
+    TooLarge,
     Unknown,
     Unsendable,
 )
+from newsletter.esp.room import room
 from newsletter.pacing import wait_for_a_call
 from newsletter.patience import backoff, surely
 from newsletter.providers import provider
@@ -48,6 +50,8 @@ _WHOLE_REFUSALS: Final = 3
 
 #: Nobody in the batch was to be mailed any more: nothing to wait for.
 NOBODY: Final = NotTaken("everybody in the batch was excluded")
+#: It was planned for a provider that takes more a call, and is several batches now.
+PARTED: Final = NotTaken("parted, for a provider that takes fewer a call")
 
 Clock = Callable[[], datetime]
 
@@ -92,7 +96,9 @@ def send_batches(
             if outcome is None:
                 return
             progress.count(outcome)
-            if isinstance(outcome, NotTaken) and not (outcome.refused or outcome is NOBODY):
+            if isinstance(outcome, NotTaken) and not (
+                outcome.refused or outcome is NOBODY or outcome is PARTED
+            ):
                 return  # whoever is told to wait leaves the rest to the next tick
 
     if threads == 1:
@@ -125,6 +131,8 @@ def send_next(  # noqa: PLR0911 - one for each reason not to post
             return NOBODY
     try:
         request = esp.encode(mailing_of(claim, composed.copies))
+    except TooLarge:
+        return _part(claim, composed.people, esp, now=clock())
     except Unsendable as error:
         return _give_up(claim, str(error), now=clock())
     if not wait_for_a_call(esp.name, clock=clock):
@@ -160,6 +168,24 @@ def _withdraw(session: Session, claim: Claim, why: str, *, now: datetime) -> Not
     """Nothing has been posted: plan it again, unless somebody has decided about it meanwhile."""
     settlement.put_back(session, claim, reason=why, not_before=None, refused={}, now=now)
     return NotTaken(why)
+
+
+def _part(claim: Claim, people: Sequence[int], esp: Esp, *, now: datetime) -> NotTaken:
+    """The batch was planned before *esp* was asked to help: part it into calls that *esp* takes."""
+    try:
+        fits = room(esp, content_of(claim.rendition_id))
+    except TooLarge:
+        fits = 1  # two do not fit
+    except Unsendable as error:
+        return _give_up(claim, str(error), now=now)
+    if (size := min(len(people) - 1, fits)) < 1:
+        return _give_up(claim, f"not even one copy of it fits into a call of {esp.name}", now=now)
+    with unit_of_work() as session:
+        why = PARTED.reason
+        if settlement.put_back(session, claim, reason=why, not_before=None, refused={}, now=now):
+            new = splitting.part(session, claim.digest_id, claim.number, people, size=size)
+            log.info("batch.parted", digest=claim.digest_id, batch=claim.number, new=new, size=size)
+    return PARTED
 
 
 def _give_up(claim: Claim, why: str, *, now: datetime) -> NotTaken:
@@ -202,18 +228,18 @@ def record(
                     message_ids=outcome.message_ids,
                     refused=refused,
                     again=again,
-                    again_at=now + timedelta(seconds=backoff(claim.attempts)),
+                    again_at=now + timedelta(seconds=backoff(claim.put_off + 1)),
                     reason=outcome.reason,
                     now=now,
                 )
             case NotTaken():
-                circuit.failed(session, esp.name, outcome, now=now)
+                in_a_row = circuit.failed(session, esp.name, outcome, now=now)
                 refused = {people[i]: why for i, why in outcome.refused.items()}
                 if outcome.of_call and not refused and claim.attempts >= _WHOLE_REFUSALS:
                     refused = _halve(session, claim, people, outcome.reason)
                 wait = outcome.retry_after
                 if wait is None:
-                    wait = backoff(claim.attempts)
+                    wait = _wait_for_the_call(claim, in_a_row)
                 log.warning(
                     "batch.put_back",
                     digest=claim.digest_id,
@@ -249,5 +275,16 @@ def _halve(session: Session, claim: Claim, people: Sequence[int], reason: str) -
     """
     if len(people) == 1:
         return {people[0]: reason}
-    settlement.split(session, claim.digest_id, claim.number, people[len(people) // 2 :], put_off=0)
+    splitting.split(session, claim.digest_id, claim.number, people[len(people) // 2 :], put_off=0)
     return {}
+
+
+def _wait_for_the_call(claim: Claim, in_a_row: int) -> float:
+    """Seconds until a call that was turned away goes again.
+
+    It grows with the provider's own run of failures and not with the batch's claims, which
+    dead workers make too; and never past a provider's rest, because from then on the circuit
+    decides who may call.
+    """
+    turned_away = in_a_row or min(claim.attempts, _WHOLE_REFUSALS)
+    return backoff(turned_away, longest=settings().breaker_rest)

@@ -1,20 +1,26 @@
 """Real processes for tests, chaos and benchmarks: started, waited for, and never left behind."""
 
 import contextlib
+import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import IO, Final, Self
 
 import httpx
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+#: Below 32768, from where on Linux takes the ports of outgoing connections.
+_PORTS: Final = range(18_000, 32_000)
+_OURS: Final[list[IO[str]]] = []  # held open: closing one gives its port back
 _KEEPER: Final = Path(__file__).with_name("keeper.py")
 
 
@@ -226,12 +232,28 @@ def wait_until(
         time.sleep(0.02)
 
 
-def free_port() -> int:
-    """A TCP port on the loopback address that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+def free_port(among: Sequence[int] = _PORTS) -> int:
+    """A TCP port on the loopback address that is this process's own for as long as it lives.
+
+    A server of chaos is down for a while and wants its port back. So each port handed out is
+    a locked file, which every other run on this machine respects and which the kernel unlocks
+    when we die; and *among* lies below the ports from which connections go out.
+    """
+    folder = Path(tempfile.gettempdir()) / f"newsletter-ports-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for port in random.sample(among, len(among)):
+        lock = (folder / str(port)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError:  # another run's, or a stranger's
+            lock.close()
+            continue
+        _OURS.append(lock)
         return port
+    raise ProcessError("No port is free.")
 
 
 def _answers(url: str) -> bool:

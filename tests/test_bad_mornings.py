@@ -1,6 +1,6 @@
 """Bad mornings: what is refused, stopped, cancelled, corrected and late, and how each of them ends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
@@ -14,11 +14,11 @@ from digests.schedule import Approval, Schedule, due, plan_turn
 from newsletter import circuit, dispatch, guarding, production, reconciling
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
-from newsletter.esp import NotTaken, Outcome, Request, Unknown
+from newsletter.esp import Mailing, NotTaken, Outcome, Request, TooLarge, Unknown
 from subscribers.engagement import Observation, record
 from tests.conftest import Configure
 from tests.editions import a_sending_digest, an_approved_digest, readers
-from tests.fakes import RememberingEsp
+from tests.fakes import SEARCHABLE, RememberingEsp
 from tests.test_sending import Clock, books, send_all
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -318,3 +318,80 @@ def watched(digest_id: int, clock: Clock) -> DigestStatus:
     with unit_of_work() as session:
         guarding.watch(session, now=clock.now)
         return session.get_one(Digest, digest_id).status
+
+
+@dataclass
+class Narrow(RememberingEsp):
+    """A provider that takes few copies a call, and says so as the adapters do."""
+
+    most: int = 3
+
+    def encode(self, mailing: Mailing) -> Request:
+        if len(mailing.copies) > self.most:
+            raise TooLarge("narrow", f"it holds {len(mailing.copies)} copies")
+        return super().encode(mailing)
+
+
+def test_a_batch_too_large_for_the_provider_that_takes_over_is_parted(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, configure: Configure
+) -> None:
+    configure(send_threads=1)
+    narrow = Narrow(traits=replace(SEARCHABLE, copies_per_call=3))
+    monkeypatch.setattr("newsletter.sending.provider", lambda _: narrow)
+    digest_id = start(clock, people=20, batch_size=10)
+
+    send_all(digest_id, clock)
+
+    assert len(narrow.addresses) == len(set(narrow.addresses)) == 20
+    assert max(len(one.copies) for one in narrow.taken) == 3
+    assert books(digest_id).accepted == 20
+    assert books(digest_id).closes
+    assert len({one.key for one in narrow.taken}) == len(narrow.taken), "a key is for one body"
+
+
+def test_one_copy_too_large_for_any_call_pauses_the_edition_with_the_reason(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, configure: Configure
+) -> None:
+    configure(send_threads=1)
+    monkeypatch.setattr("newsletter.sending.provider", lambda _: Narrow(most=0))
+    digest_id = start(clock, people=2)
+
+    send_all(digest_id, clock)
+
+    with reading() as session:
+        assert "not even one copy" in (session.get_one(Digest, digest_id).paused_reason or "")
+    assert books(digest_id).planned == 2
+
+
+def test_a_batch_that_workers_died_over_does_not_wait_longer_for_it(
+    clock: Clock, esp: RememberingEsp
+) -> None:
+    digest_id = start(clock, people=2)
+    for _ in range(9):
+        with unit_of_work() as session:
+            claims.claim(session, digest_id, worker="w", lease_until=clock.now, now=clock.now)
+        clock.later(seconds=1)
+        with unit_of_work() as session:
+            dispatch.sweep(session, now=clock.now)
+    esp.answers = [NotTaken("429")]
+    send_all(digest_id, clock)
+
+    clock.later(seconds=2)  # the first wait after a first failure
+    send_all(digest_id, clock)
+
+    assert books(digest_id).accepted == 2
+
+
+def test_a_call_turned_away_waits_no_longer_than_the_provider_rests(
+    clock: Clock, esp: RememberingEsp, configure: Configure
+) -> None:
+    configure(send_threads=1, breaker_rest=60)
+    digest_id = start(clock, people=2)
+    for _ in range(12):
+        esp.answers = [NotTaken("503")]
+        send_all(digest_id, clock)
+        clock.later(seconds=60)
+
+    send_all(digest_id, clock)
+
+    assert books(digest_id).accepted == 2

@@ -474,3 +474,25 @@ def test_where_a_search_can_tell_a_key_is_never_asked_with_other_bytes_than_its_
 
     assert len(esp.mailings) == 1
     assert books(digest_id).accepted == 3
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("database")
+def test_a_key_that_dies_while_the_rate_is_waited_for_is_not_asked_for(
+    clock: Clock, esp: RememberingEsp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    esp.traits = KEYED
+    digest_id = start(clock.now, people=3)
+    esp.answers = [Unknown("no answer")]
+    send_all(digest_id, clock)
+    clock.now += timedelta(hours=20.6)  # a few minutes before the end of the part we rely on
+
+    def waits_long(*_: object, **__: object) -> bool:
+        clock.now += timedelta(minutes=10)
+        return True
+
+    monkeypatch.setattr("newsletter.same_key.wait_for_a_call", waits_long)
+
+    assert reconcile(clock) == {"not asked": 1}
+    assert esp.taken == [], "under a forgotten key it would have been a second mail"
+    assert books(digest_id).uncertain == 3

@@ -3,19 +3,21 @@
 import json
 import os
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlmodel import col, func, select
+from sqlmodel import Session, col, func, select
 from typer.testing import CliRunner
 
 from digests.comparisons import Comparison, Review, Revision, Tool
 from digests.exchange import LARGEST_COMPARISON, json_line, read_json
 from digests.pages import read_page
 from digests.sources import LARGEST_PAGE
-from newsletter.cli import app
-from newsletter.database import reading
+from newsletter.cli import app, comparisons
+from newsletter.database import reading, unit_of_work
+from tests.editions import readers
 
 EXAMPLES: Final = Path(__file__).parent.parent / "newsletter" / "examples"
 PAGES: Final = {path.stem: path.read_text() for path in sorted(EXAMPLES.glob("*.txt"))}
@@ -155,6 +157,24 @@ def test_a_dry_run_says_what_would_happen_and_keeps_nothing(tmp_path: Path) -> N
     assert said.out.splitlines()[-1] == (
         "3 new, 1 revised, 0 unchanged, 0 refused (nothing was kept: a dry run)"
     )
+    assert rows() == [0, 0, 0, 0]
+
+
+def test_a_dry_run_on_sqlite_keeps_no_writer_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def meanwhile(session: Session, document: object) -> object:
+        with unit_of_work() as other:  # it would wait for a minute, and fail
+            readers(other, 1, now=datetime(2026, 11, 25, 9, tzinfo=UTC))
+        written.append("somebody joined")
+        monkeypatch.undo()
+        return comparisons._taken(session, document)  # type: ignore[arg-type]  # noqa: SLF001 - the step itself
+
+    monkeypatch.setattr(comparisons, "_taken", meanwhile)
+
+    said = newsletter("import", next(EXAMPLES.glob("*.txt")), "--dry-run")
+
+    assert (said.status, written) == (0, ["somebody joined"])
     assert rows() == [0, 0, 0, 0]
 
 

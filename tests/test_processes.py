@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from tests.processes import ROOT, Kept, ProcessError, wait_until
+from tests.processes import ROOT, Kept, ProcessError, free_port, wait_until
 from tests.servers import Postgres, Redis
 
 pytestmark = pytest.mark.processes
@@ -120,3 +120,15 @@ def test_a_durable_redis_remembers(tmp_path: Path) -> None:
         server.start()
 
         assert client.get("digest") == b"2026-W48"
+
+
+def test_a_port_is_one_runs_own_until_its_process_ends() -> None:
+    port = free_port()
+    asks = "from tests.processes import free_port; import sys; free_port([int(sys.argv[1])])"
+    other = [sys.executable, "-c", asks, str(port)]
+
+    refused = subprocess.run(other, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert "No port is free" in refused.stderr
+    with pytest.raises(ProcessError, match="No port is free"):
+        free_port([port])

@@ -4,7 +4,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,13 +18,9 @@ from digests.intake import Taken, TakenAs, take_in
 from digests.sources import Found, Refused, documents
 from newsletter.cli.output import print_json, print_table
 from newsletter.clock import utc_now
-from newsletter.database import reading, unit_of_work
+from newsletter.database import reading, rehearsing, unit_of_work
 
 Take = Callable[[Found], Taken]
-
-
-class _Rehearsed(Exception):
-    """All was tried; the transaction is to be rolled back."""
 
 
 def register(app: typer.Typer) -> None:
@@ -129,9 +125,8 @@ def _kept(document: Found) -> Taken:
 @contextmanager
 def _rehearsing() -> Iterator[Take]:
     """All in one transaction that is rolled back: each sees what those before it would have done."""
-    with suppress(_Rehearsed), unit_of_work() as session:
+    with rehearsing() as session:
         yield partial(_taken, session)
-        raise _Rehearsed
 
 
 def _taken(session: Session, document: Found) -> Taken:

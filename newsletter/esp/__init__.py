@@ -254,6 +254,10 @@ class Unsendable(EspError):
         self.provider, self.why = provider, why
 
 
+class TooLarge(Unsendable):
+    """The mailing is too much for one call, by copies or by weight: in parts it may well go."""
+
+
 class Esp(Protocol):
     """What the service needs of a provider."""
 

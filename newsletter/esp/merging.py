@@ -15,7 +15,7 @@ from typing import Final
 import idna
 import orjson
 
-from newsletter.esp import Mailing, Unsendable
+from newsletter.esp import Mailing, TooLarge, Unsendable
 
 #: Marks the names of our own placeholders. It is no character, and a mail with it is refused.
 RESERVED_MARK: Final = "\ufffe"
@@ -106,7 +106,7 @@ def rows_of(mailing: Mailing, *, provider: str, most: int) -> list[Row]:
     """One row for each copy, ready for a JSON stencil. Raises Unsendable."""
     copies, batch = mailing.copies, mailing.batch
     if not 0 < len(copies) <= most:
-        raise Unsendable(provider, f"it holds {len(copies)} copies, a call takes 1 to {most}")
+        raise TooLarge(provider, f"it holds {len(copies)} copies, a call takes 1 to {most}")
     if not _TAG.fullmatch(batch):
         raise Unsendable(provider, "its batch tag is not 1 to 64 letters, digits, - and _")
     if bad := [name for name in mailing.content.fields if not _FIELD.fullmatch(name)]:

@@ -1,6 +1,6 @@
 """How many copies fit into one call: providers count them, and weigh them."""
 
-from newsletter.esp import Content, Copy, Esp, Mailing, Request, Traits, Unsendable
+from newsletter.esp import Content, Copy, Esp, Mailing, Request, TooLarge, Traits
 
 _LONGEST_ADDRESS = 254  # characters, RFC 5321
 
@@ -22,7 +22,7 @@ def fitted(request: Request, traits: Traits, provider: str) -> Request:
     """*request*, if the provider takes so large a body. Raises Unsendable."""
     if len(request.body) > traits.bytes_per_call:
         most = f"{traits.bytes_per_call:,} bytes"
-        raise Unsendable(provider, f"{request.size} copies of it are more than {most}")
+        raise TooLarge(provider, f"{request.size} copies of it are more than {most}")
     return request
 
 

@@ -18,6 +18,9 @@ from newsletter.secrets import NAMES, embedded_secrets
 from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.providers import ProviderSettings
 
+#: Of a request to a provider, each with a timeout of its own: connecting, writing, the answer.
+_PHASES = 3
+
 
 class Environment(StrEnum):
     """Where this runs: everything under ``var/``, or real servers and a real provider."""
@@ -146,6 +149,18 @@ class Settings(BaseSettings):
             raise ValueError(
                 "In production NEWSLETTER_PUBLIC_URL must start with https://: mail clients "
                 "unsubscribe by one click only there."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_call_ends_within_its_lease(self) -> Self:
+        # Connecting, writing and waiting for the answer may each take as long as the timeout. A
+        # call that outlives its lease is in doubt, and one that outlives the search's lag as
+        # well could be posted by somebody else meanwhile.
+        if self.lease < _PHASES * self.esp_timeout:
+            raise ValueError(
+                f"NEWSLETTER_LEASE ({self.lease:g} s) must be at least {_PHASES} times "
+                f"NEWSLETTER_ESP_TIMEOUT ({self.esp_timeout:g} s): a call may take that long."
             )
         return self
 
