@@ -17,6 +17,7 @@ from sqlmodel import Session, SQLModel, col, select
 from digests.ballots import Ruling, Standing, Vote
 from digests.facts import Verdict
 from digests.listing import show_community
+from digests.week_said import majority
 
 #: Percent: the figure is a multiple of it, and stays that far from 0 and from 100.
 ROUNDED_TO: Final = 5
@@ -47,9 +48,7 @@ class Figure:
     @property
     def verdict(self) -> Verdict:
         """The word for it, as a panel would have it."""
-        if self.percent == 50:  # noqa: PLR2004 - neither side has it
-            return Verdict.mixed
-        return Verdict.ship if self.percent > 50 else Verdict.skip  # noqa: PLR2004 - the same
+        return majority(self.percent)
 
     def __str__(self) -> str:
         return f"{self.percent}% ship · {self.votes:,}+ votes"

@@ -18,9 +18,22 @@ class ToolSaid(BaseModel):
     votes: int
 
     @property
+    def community_verdict(self) -> Verdict:
+        """The word for what readers say, as a panel would have it."""
+        return majority(self.community)
+
+    @property
     def gap(self) -> int:
         """Percentage points between the two; 0 where the panel's share is not known."""
         return 0 if self.panel is None else round(abs(self.panel - self.community))
+
+
+def majority(percent: int) -> Verdict:
+    """What so many percent who ship come to."""
+    half = 50
+    if percent == half:
+        return Verdict.mixed
+    return Verdict.ship if percent > half else Verdict.skip
 
 
 class WeekSaid(BaseModel):

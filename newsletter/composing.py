@@ -1,9 +1,14 @@
-"""A claimed batch -> the copies in it: who still may be mailed, and what is filled in for each."""
+"""A claimed batch -> the copies in it: who still may be mailed, and what is filled in for each.
 
-from collections.abc import Sequence
+A rendition that shows what a reader keeps costs one more question for each
+batch, and one that does not costs none.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from itertools import repeat
 from typing import Final
 
 from sqlalchemy import DateTime, bindparam, or_, select, type_coerce
@@ -11,7 +16,7 @@ from sqlmodel import Session, col
 
 from digests.claims import Claim
 from digests.models import Delivery, Outcome, Rendition
-from newsletter import links
+from newsletter import kept, links
 from newsletter.database import reading
 from newsletter.esp import Content, Copy, Mailing
 from newsletter.settings import settings
@@ -43,6 +48,9 @@ _COPIES: Final = (
     )
     .order_by(col(Delivery.subscriber_id))
 )
+_FIELDS: Final = select(col(Rendition.fields)).where(
+    col(Rendition.id) == bindparam("its_rendition")
+)
 _STILL_OPEN: Final = _COPIES.where(col(Delivery.outcome).is_(None))
 #: A copy that an event has proven was posted too.
 _AS_POSTED: Final = _COPIES.where(
@@ -67,14 +75,34 @@ def compose(session: Session, claim: Claim, *, as_posted: bool = False) -> Compo
     people: list[int] = []
     copies: list[Copy] = []
     unwanted: dict[str, list[int]] = {}
-    sealed = links.signer().seal(claim.digest_id, [row[0] for row in rows])
-    for (subscriber_id, address, joined_at, reason), tags in zip(rows, sealed, strict=True):
+    ids = [row[0] for row in rows]
+    sealed = links.signer().seal(claim.digest_id, ids)
+    more = _asked_since(session, claim, ids)
+    for (subscriber_id, address, joined_at, reason), tags, added in zip(
+        rows, sealed, more, strict=True
+    ):
         if address is None or (reason is not None and not as_posted):
             unwanted.setdefault(reason or "erased", []).append(subscriber_id)
             continue
         people.append(subscriber_id)
-        copies.append(Copy(tags[0], address, (*tags[1:], _day(joined_at.date()))))
+        values: tuple[str, ...] = (*tags[1:], _day(joined_at.date()))
+        if added:
+            values += (tags[0][:12] + added[0], added[1])
+        copies.append(Copy(tags[0], address, values))
     return Composed(copies, people, unwanted)
+
+
+def _asked_since(
+    session: Session, claim: Claim, ids: Sequence[int]
+) -> Iterable[tuple[str, str] | None]:
+    """The values that renditions have had since votes came: a tag and a line; None for older ones."""
+    its_fields = {"its_rendition": claim.rendition_id}
+    fields = session.connection().execute(_FIELDS, its_fields).scalar_one()
+    if "verdict" not in fields or not ids:
+        return repeat(None, len(ids))
+    tags = links.signer().verdicts(claim.digest_id, ids)
+    lines = kept.lines(session, claim.digest_id, first=ids[0], last=ids[-1])
+    return [(tag, lines.get(one, "")) for one, tag in zip(ids, tags, strict=True)]
 
 
 def mailing_of(claim: Claim, copies: Sequence[Copy]) -> Mailing:

@@ -38,6 +38,7 @@ def house() -> House:
     """What every edition says about us."""
     known = settings()
     return House(
+        comparison_address=comparison_address(),
         publication=known.publication,
         public_url=known.web_url,
         postal_address=known.postal_address,

@@ -2,8 +2,9 @@
 
 A reference is 12 characters that name the copy, and a tag of 16 that proves one
 purpose: a link that unsubscribes cannot be turned into one that votes. Tags for
-all purposes are slices of one keyed hash, so a thousand copies cost a thousand
-hashes. Links in mail already sent must work for years: there is no expiry, and
+the first five purposes are slices of one keyed hash, so a thousand copies cost a
+thousand hashes; those for verdicts are slices of one that five neighbours share,
+which costs two hundred more. Links in mail already sent must work for years: there is no expiry, and
 a former secret still verifies (the first byte says which secret signed).
 """
 
@@ -28,6 +29,7 @@ class Purpose(IntEnum):
     view = 2
     open = 3
     click = 4
+    verdict = 5  # vote and keep; its slice is of the neighbours' hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class CopyRef:
 
 _BATCH_TAG: Final = re.compile(r"b([0-9]{1,9})-([0-9]{1,18})-([0-9a-f]{10})")
 
-#: A delivery reference, then one token for each purpose.
+#: A delivery reference, then one token for each purpose but ``verdict``.
 Sealed = tuple[str, str, str, str, str, str]
 
 _LETTER_TAG: Final = re.compile(r"m([0-9]{1,18})-([0-9a-f]{10})")
@@ -48,6 +50,8 @@ _LETTER_TAG: Final = re.compile(r"m([0-9]{1,18})-([0-9a-f]{10})")
 _HEAD: Final = 12  # characters: 1 byte for the key, 3 for the digest, 5 for the subscriber
 _TAG: Final = 16  # characters: 12 bytes of the hash
 _REF_TAG: Final = 4  # characters: 3 bytes, for the reference that providers echo
+_OWN: Final = 96  # characters: the head, the tags of five purposes and the reference's
+_NEIGHBOURS: Final = 5  # tags in one hash of 60 bytes
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
@@ -59,13 +63,15 @@ class Signer:
         self.key_no = key_no
         # Copied for each reference: setting up the key costs as much as the hash itself.
         self._keyed = hashlib.blake2b(digest_size=63, key=secret)
+        self._shared = hashlib.blake2b(digest_size=60, key=secret, person=b"verdicts")
 
     def all_for(self, digest_id: int, subscriber_id: int) -> str:
-        """Head and every tag in one string of 96 characters; slice it with ``token`` and ``ref``."""
+        """Head and every tag in one string of 112 characters; slice it with ``token`` and ``ref``."""
         head = (self.key_no << 64 | digest_id << 40 | subscriber_id).to_bytes(9)
         tags = self._keyed.copy()
         tags.update(head)
-        return b64encode(head + tags.digest()).translate(_URL_SAFE).decode()
+        own = b64encode(head + tags.digest()).translate(_URL_SAFE).decode()
+        return own + self.verdicts(digest_id, [subscriber_id])[0]
 
     def seal(self, digest_id: int, subscriber_ids: Iterable[int]) -> list[Sealed]:
         """The delivery reference and the tokens (in the order of ``Purpose``) of many copies.
@@ -97,16 +103,32 @@ class Signer:
             )
         return sealed
 
+    def verdicts(self, digest_id: int, subscriber_ids: Iterable[int]) -> list[str]:
+        """The tags of many copies for ``Purpose.verdict``, to put behind their heads.
+
+        Neighbours come together, as a batch has them, and share a hash: each has its own slice.
+        """
+        base = self.key_no << 64 | digest_id << 40
+        copy, tags, known, made = self._shared.copy, "", -1, []
+        for subscriber_id in subscriber_ids:
+            block, slot = divmod(subscriber_id, _NEIGHBOURS)
+            if block != known:
+                hashed = copy()
+                hashed.update((base | block).to_bytes(9))
+                tags, known = b64encode(hashed.digest()).translate(_URL_SAFE).decode(), block
+            made.append(tags[slot * _TAG : slot * _TAG + _TAG])
+        return made
+
 
 def token(all_tags: str, purpose: Purpose) -> str:
     """The 28 characters of a link, out of what ``Signer.all_for`` made."""
-    start = _HEAD + _TAG * purpose
+    start = _OWN if purpose is Purpose.verdict else _HEAD + _TAG * purpose
     return all_tags[:_HEAD] + all_tags[start : start + _TAG]
 
 
 def ref(all_tags: str) -> str:
     """The 16 characters that go to the provider as our delivery reference."""
-    return all_tags[:_HEAD] + all_tags[-_REF_TAG:]
+    return all_tags[:_HEAD] + all_tags[_OWN - _REF_TAG : _OWN]
 
 
 def batch_tag(digest_id: int, number: int) -> str:

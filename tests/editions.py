@@ -13,7 +13,7 @@ from subscribers.models import Subscriber
 from subscribers.subscription import add_confirmed
 
 SECRET = "a secret for the tests"
-FIELDS = ["unsubscribe", "preferences", "view", "open", "click", "joined"]
+FIELDS = ["unsubscribe", "preferences", "view", "open", "click", "joined", "verdict", "kept"]
 
 
 def a_reader(session: Session, address: str, *, joined_at: datetime) -> Subscriber:

@@ -103,8 +103,9 @@ def an_edition(*known: Entry, opening: str | None = None, subject: str | None = 
 
 def filled(part: str) -> str:
     """*part* as one reader gets it."""
-    for name in ("unsubscribe", "preferences", "view", "open", "click"):
+    for name in ("unsubscribe", "preferences", "view", "open", "click", "verdict"):
         part = part.replace(f"[%{name}%]", f"{name:x<28}")
+    part = part.replace("[%kept%]", "You keep SmolVLM2-2B: compared this week.")
     return part.replace("[%joined%]", "3 October 2026")
 
 

@@ -40,7 +40,22 @@ def test_sealing_many_copies_gives_what_each_alone_would(digest_id: int, ids: li
     for subscriber_id, (ref, *tokens) in zip(ids, sealed, strict=True):
         tags = signer.all_for(digest_id, subscriber_id)
         assert ref == links.ref(tags)
-        assert tokens == [links.token(tags, purpose) for purpose in Purpose]
+        assert tokens == [links.token(tags, one) for one in Purpose if one is not Purpose.verdict]
+    heads = [ref[:12] for ref, *_ in sealed]
+    assert [
+        head + tag for head, tag in zip(heads, signer.verdicts(digest_id, ids), strict=True)
+    ] == [links.token(signer.all_for(digest_id, one), Purpose.verdict) for one in ids]
+
+
+@given(digests, people, st.integers(-6, 6))
+def test_neighbours_share_a_hash_and_no_link(digest_id: int, person: int, away: int) -> None:
+    mine = links.token(links.signer().all_for(digest_id, person), Purpose.verdict)
+    other = links.token(links.signer().all_for(digest_id, max(1, person + away)), Purpose.verdict)
+
+    assert (mine[12:] == other[12:]) == (max(1, person + away) == person)
+    assert links.copy_of(other[:12] + mine[12:], Purpose.verdict) == (
+        CopyRef(digest_id, person) if mine == other else None
+    )
 
 
 @given(st.integers(0, 27), st.characters(codec="utf-8"))

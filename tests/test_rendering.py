@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from digests.edition import Edition, Entry, Quote
-from digests.facts import ToolFacts
+from digests.facts import ToolFacts, Verdict
+from digests.week_said import ToolSaid, WeekSaid
 from digests.wording import entry
 from newsletter.esp import Content
 from newsletter.rendering import FIELDS, BadTemplate, House, content_hash, render
@@ -171,7 +172,8 @@ def test_each_reader_gets_links_of_their_own_in_both_parts() -> None:
             assert HOUSE.public_url + path in part
         assert "[%joined%]" in part
     assert content.fields == FIELDS
-    assert FIELDS == ("unsubscribe", "preferences", "view", "open", "click", "joined")
+    assert FIELDS[:6] == ("unsubscribe", "preferences", "view", "open", "click", "joined")
+    assert FIELDS[6:] == ("verdict", "kept")
 
 
 def test_links_lead_straight_to_the_comparisons_unless_clicks_are_counted() -> None:
@@ -236,7 +238,7 @@ def test_ten_comparisons_weigh_less_than_what_gmail_clips() -> None:
     content = render(ten, house=HOUSE, track_clicks=True).content
 
     weight = len(filled(content.html).encode())
-    assert weight < 60_000
+    assert weight < 65_000
     assert len(re.findall(r"<style.*?</style>", content.html, re.DOTALL)[-1]) < 8_192
 
 
@@ -347,6 +349,11 @@ def test_hostile_words_are_only_words_in_every_part() -> None:
             assert not MERGE.search(part)
 
 
+def without_tool(link: str) -> str:
+    """A ballot's address names its tool, whatever that is called, in letters and hyphens alone."""
+    return re.sub(r"/b/\[%verdict%\]/([a-z0-9]|-|%2D)+/", "/b/[%verdict%]/tool/", link)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(hostile)
 @example("\u202e")
@@ -356,7 +363,9 @@ def test_content_cannot_change_what_a_mail_is_made_of(words: str) -> None:
     content = render(an_edition_saying(f"x{words}"), house=HOUSE).content
 
     assert Skeleton(content.html).tags == Skeleton(benign.html).tags
-    assert Skeleton(content.html).links == Skeleton(benign.html).links
+    assert list(map(without_tool, Skeleton(content.html).links)) == list(
+        map(without_tool, Skeleton(benign.html).links)
+    )
     for part, expected in ((content.html, benign.html), (content.text, benign.text)):
         assert re.findall(r"\[%.*?%\]", part) == re.findall(r"\[%.*?%\]", expected)
         assert not MERGE.search(part)
@@ -500,3 +509,37 @@ def test_a_comment_for_outlook_is_kept_byte_for_byte() -> None:
     comment = '<!--[if mso | IE]><table  width=640 ><tr><td a="b"><![endif]-->'
 
     assert comment in minified(f"<!doctype html><body><div>  a  {comment}  b  </div></body>")
+
+
+def test_every_tool_has_a_ballot_in_both_parts_and_the_readers_line_leads() -> None:
+    content = render(the_edition(), house=HOUSE).content
+    html, text = Skeleton(content.html).links, content.text
+
+    for page in the_pages():
+        for tool in page.tools:
+            for choice in ("ship", "skip", "keep"):
+                ballot = f"{HOUSE.public_url}/b/[%verdict%]/{tool.slug}/{choice}"
+                assert ballot in html
+                assert ballot in text
+    for part in (content.html, content.text):
+        assert part.index("[%kept%]") < part.index(the_edition().opening[:24])
+
+
+def test_what_readers_said_stands_beside_the_panel_with_the_widest_gap() -> None:
+    tool = ToolSaid(
+        name="One", slug="one", panel=100, panel_verdict=Verdict.ship, community=35, votes=1200
+    )
+    readers = WeekSaid(
+        tools=(tool,), widest=tool, widest_title="One vs Two", widest_slug="one-vs-two"
+    )
+    house = replace(HOUSE, comparison_address="https://shiporskip.example/compare/{slug}")
+
+    with_votes = render(replace(the_edition(), readers=readers), house=house)
+    without = render(the_edition(), house=house)
+
+    skeleton = Skeleton(with_votes.content.html)
+    assert "One 100% 35% ship 1,200+ votes" in skeleton.words
+    for part in (skeleton.words, " ".join(with_votes.content.text.split())):
+        assert "100% of the panel and 35% of readers would ship One." in part
+    assert "https://shiporskip.example/compare/one-vs-two" in with_votes.links
+    assert "What readers said" not in without.content.html

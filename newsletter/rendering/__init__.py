@@ -11,16 +11,26 @@ from digests.edition import Edition
 from newsletter.esp import Content
 from newsletter.rendering.card import Card, card
 from newsletter.rendering.house import House
-from newsletter.rendering.inert import Slots, address, inert, line
+from newsletter.rendering.inert import Slots, address, in_a_path, inert, line
 from newsletter.rendering.mjml import BadTemplate, compiled
 from newsletter.rendering.prose import as_html, as_text
 from newsletter.rendering.typesetting import environment, padding, wrapped
+from newsletter.rendering.week import week
 
 __all__ = ["FIELDS", "BadTemplate", "House", "Rendered", "content_hash", "render"]
 
-#: What differs from copy to copy, in the order of ``Copy.values``: five link
-#: references and the day the reader joined, in words.
-FIELDS: Final = ("unsubscribe", "preferences", "view", "open", "click", "joined")
+#: What differs from copy to copy, in the order of ``Copy.values``: five link references, the
+#: day the reader joined, in words, the reference for votes, and what of theirs was compared.
+FIELDS: Final = (
+    "unsubscribe",
+    "preferences",
+    "view",
+    "open",
+    "click",
+    "joined",
+    "verdict",
+    "kept",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,8 @@ def render(
         "value": setting.value,
         "link": setting.link,
         "comparison_link": partial(_comparison_link, setting),
+        "ballot": partial(_ballot, setting),
+        "week": week(edition.readers, setting.link, address=house.comparison_address),
         "prose": partial(as_html, link=partial(_prose_link, setting)),
         "prose_text": partial(as_text, link=partial(_prose_link, setting)),
         "wrapped": wrapped,
@@ -132,6 +144,11 @@ def _headers(house: House, public_url: str) -> tuple[tuple[str, str], ...]:
 
 def _prose_link(setting: _Setting, target: str) -> str:
     return str(setting.link(target) or "")
+
+
+def _ballot(setting: _Setting, tool: str, choice: str) -> Markup:
+    """The reader's own address for a choice on *tool*, made ready and not yet made."""
+    return setting.own("b", "verdict", f"/{in_a_path(tool)}/{choice}")
 
 
 def _comparison_link(setting: _Setting, shown: Card) -> Markup | None:

@@ -26,6 +26,7 @@ class Side:
     """One tool. *percent*, *of_panel* and *panel* are words; *pips* one verdict for each reviewer."""
 
     name: str
+    slug: str
     tagline: str
     verdict: Verdict | None
     percent: str
@@ -84,6 +85,7 @@ def _side(tool: ToolFacts) -> Side:
     percent = tool.panel.ship_percent
     return Side(
         name=line(tool.name),
+        slug=tool.slug,
         # The site often fills "best for" with the tagline; once is enough.
         tagline="" if tagline.casefold() == best_for.casefold() else tagline,
         verdict=tool.panel.verdict,

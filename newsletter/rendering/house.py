@@ -11,6 +11,7 @@ class House:
     public_url: str
     postal_address: str
     sender_domain: str
+    comparison_address: str = ""  # with ``{slug}`` in it
     tagline: str = "New AI tools ship daily. We compare them before you waste an afternoon."
 
     @property

@@ -42,12 +42,12 @@ _MERGE_SIGNS: Final = re.compile(
     | % (?= [A-Za-z_][\w.-]* % )      # Mailgun
     | \* (?= \| ) | \| (?= \* )       # Mandrill
     | \[ (?= (?:unsubscribe|weblink) \] )            # SendGrid's subscription tracking
-    | - (?= (?:unsubscribe|preferences|view|open|click|joined) - )  # its substitutions
+    | - (?= (?:unsubscribe|preferences|view|open|click|joined|verdict|kept) - )  # its substitutions
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _SUBSTITUTION: Final = re.compile(
-    r"-(?=(?:unsubscribe|preferences|view|open|click|joined)-)", re.IGNORECASE
+    r"-(?=(?:unsubscribe|preferences|view|open|click|joined|verdict|kept)-)", re.IGNORECASE
 )
 _HOST: Final = re.compile(r"[\w.-]+(?::\d{1,5})?")
 # What an address may hold as it is; everything else is percent-encoded.
@@ -114,6 +114,11 @@ class Slots:
         return _SLOT.sub(
             lambda found: shown(self.values[int(found[2])], attribute=found[1] is not None), part
         )
+
+
+def in_a_path(slug: str) -> str:
+    """*slug* as a part of an address, in which no provider sees a placeholder of ours."""
+    return _SUBSTITUTION.sub("%2D", slug)
 
 
 def _encoded(part: str) -> str:

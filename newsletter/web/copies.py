@@ -7,8 +7,8 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from digests.models import Batch, Delivery, Rendition
-from newsletter import links
-from newsletter.links import CopyRef
+from newsletter import kept, links
+from newsletter.links import CopyRef, Purpose
 from subscribers.models import Subscriber
 
 #: The open pixel, before its link is filled in. Its address is the only one with this path.
@@ -28,19 +28,31 @@ def html_of(session: Session, copy: CopyRef) -> str | None:
         frozen.fields,
         copy,
         joined_on=f"{joined.day} {joined:%B %Y}" if joined else "an earlier day",
+        keeps=_line_of(session, copy),
     )
 
 
-def filled(html: str, fields: Sequence[str], copy: CopyRef, *, joined_on: str) -> str:
+def filled(
+    html: str, fields: Sequence[str], copy: CopyRef, *, joined_on: str, keeps: str = ""
+) -> str:
     """*html* with *copy*'s values in the places of *fields*, and without the pixel.
 
     The values stand in the order in which the sender fills them in: the links in
-    the order of their purposes, then the day on which the reader joined.
+    the order of their purposes, the day on which the reader joined, then the link
+    for votes and the line about what the reader keeps.
     """
-    [(_, *tokens)] = links.signer().seal(copy.digest_id, [copy.subscriber_id])
+    tags = links.signer().all_for(copy.digest_id, copy.subscriber_id)
+    *tokens, verdict = (links.token(tags, purpose) for purpose in Purpose)
     # An edition that was frozen before a later value was thought of has fewer fields.
-    values: Mapping[str, str] = dict(zip(fields, (*tokens, joined_on), strict=False))
+    values: Mapping[str, str] = dict(
+        zip(fields, (*tokens, joined_on, verdict, keeps), strict=False)
+    )
     return _GAP.sub(lambda gap: values.get(gap[1], gap[0]), _PIXEL.sub("", html))
+
+
+def _line_of(session: Session, copy: CopyRef) -> str:
+    one = copy.subscriber_id
+    return kept.lines(session, copy.digest_id, first=one, last=one).get(one, "")
 
 
 def _rendition(session: Session, copy: CopyRef) -> Rendition | None:

@@ -57,4 +57,5 @@ def sent(database: str, now: datetime) -> Sent:
             view=links[Purpose.view],
             open=links[Purpose.open],
             click=links[Purpose.click],
+            verdict=links[Purpose.verdict],
         )

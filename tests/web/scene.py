@@ -40,6 +40,7 @@ class Sent:
     view: str
     open: str
     click: str
+    verdict: str
 
 
 def a_reader(session: Session, address: str = ADA, *, now: datetime) -> Subscriber:

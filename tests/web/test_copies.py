@@ -24,6 +24,8 @@ def test_the_page_is_the_approved_bytes_with_ones_own_links(web: TestClient, sen
         "view": sent.view,
         "click": sent.click,
         "joined": "5 October 2026",
+        "verdict": sent.verdict,
+        "kept": "",
     }
     expected = re.sub(r"<img[^>]*\[%open%\][^>]*>", "", frozen.html)
     for name, value in personal.items():
