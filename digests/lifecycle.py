@@ -71,8 +71,16 @@ class NothingInIt(DigestError):
         self.issue = issue
 
 
-def approve(session: Session, digest: Digest, *, content_hash: str, by: str, now: datetime) -> None:
-    """Put *by*'s name to exactly the content with *content_hash*."""
+def approve(  # noqa: PLR0913 - whose word it is, on what and when
+    session: Session,
+    digest: Digest,
+    *,
+    content_hash: str,
+    by: str,
+    word: str | None = None,
+    now: datetime,
+) -> None:
+    """Put *by*'s name to exactly the content with *content_hash*; *word* says why despite warnings."""
     _move(
         session,
         digest,
@@ -80,6 +88,7 @@ def approve(session: Session, digest: Digest, *, content_hash: str, by: str, now
         content_hash=content_hash,
         approved_by=by,
         approved_at=now,
+        approval_word=word,
         paused_reason=None,
     )
 
@@ -93,6 +102,7 @@ def void(session: Session, digest: Digest, *, reason: str) -> None:
         content_hash=None,
         approved_by=None,
         approved_at=None,
+        approval_word=None,
         paused_reason=reason[:500],
     )
 

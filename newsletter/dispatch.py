@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlmodel import Session, col
 
 from digests import lifecycle, planning, settlement
 from digests.appointments import slots
-from digests.corrections import received
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
 from newsletter import tracing
 from newsletter.composing import content_from
 from newsletter.esp import Unsendable
 from newsletter.esp.room import room
 from newsletter.providers import provider
+from newsletter.readership import readers_of
 from newsletter.rendering import content_hash
 from newsletter.settings import settings
-from subscribers.audience import audience
 from subscribers.models import Subscriber
 
 log = structlog.get_logger()
@@ -112,15 +110,6 @@ def _still_spreading(session: Session, digest: Digest) -> bool:
 
 def _renditions(session: Session, digest: Digest) -> Sequence[Rendition]:
     return session.scalars(select(Rendition).where(col(Rendition.digest_id) == digest.id)).all()
-
-
-def readers_of(digest: Digest) -> Select[Any]:
-    """Everybody *digest* considers: for a correction, only those who got what it corrects."""
-    everybody = audience()
-    if digest.corrects_id is None:
-        return everybody
-    got_it = received(digest.corrects_id, digest.corrects_hash)
-    return everybody.where(col(Subscriber.id).in_(got_it))
 
 
 def _slots(session: Session, digest: Digest) -> dict[str, datetime] | None:

@@ -17,6 +17,7 @@ from digests.lifecycle import (
 )
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, OccurrenceStatus, Schedule, due
+from newsletter import preflight
 from newsletter.composing import content_from
 from newsletter.galley import Preview, fresh
 from newsletter.rendering import BadTemplate, Rendered
@@ -99,13 +100,21 @@ def move(session: Session, digest: Digest, *, to: datetime) -> None:
     log.info("digest.moved", digest=digest.issue)
 
 
-def approve(
-    session: Session, digest: Digest, *, by: str, now: datetime, seen_hash: str | None = None
+def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
+    session: Session,
+    digest: Digest,
+    *,
+    by: str,
+    now: datetime,
+    seen_hash: str | None = None,
+    word: str | None = None,
 ) -> Preview:
     """Freeze the edition and put *by*'s name to its content hash.
 
     With *seen_hash*, refuses (NotWhatWasSeen) when the content is not what the
-    editor looked at. Raises IllegalTransition unless it is a draft.
+    editor looked at. Raises IllegalTransition unless it is a draft. Preflight's
+    errors refuse (NotFit); its warnings ask for a *word* (AsksForAWord), which is
+    kept with the approval.
     """
     if now > digest.late_after:
         raise TooLate(digest.issue, digest.late_after)
@@ -114,7 +123,11 @@ def approve(
         len(seen_hash) < _SHORTEST_HASH or not shown.content_hash.startswith(seen_hash)
     ):
         raise NotWhatWasSeen(digest.issue)
-    lifecycle.approve(session, digest, content_hash=shown.content_hash, by=by, now=now)
+    if digest.status is not DigestStatus.draft:
+        raise IllegalTransition(digest.issue, current=digest.status, wanted=DigestStatus.approved)
+    found = preflight.examine(session, digest, now=now)
+    said = preflight.enforce(found, issue=digest.issue, word=word)
+    lifecycle.approve(session, digest, content_hash=shown.content_hash, by=by, word=said, now=now)
     session.execute(delete(Rendition).where(col(Rendition.digest_id) == digest.id))
     content = shown.rendered.content
     session.add(

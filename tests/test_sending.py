@@ -12,6 +12,7 @@ from digests.receipt import Receipt, receipt
 from newsletter import circuit, dispatch, guarding, production, reconciling, sending
 from newsletter.database import reading, unit_of_work
 from newsletter.esp import Absent, Accepted, NotTaken, Traits, Unknown, Unsendable
+from newsletter.readership import readers_of
 from subscribers.engagement import Observation, record
 from subscribers.models import Subscriber
 from subscribers.subscription import leave
@@ -394,7 +395,7 @@ class TestCommand:
                 content_hash=(wrong.content_hash or "")[:12],
                 now=clock.now,
             )
-            people = session.execute(dispatch.readers_of(draft)).all()
+            people = session.execute(readers_of(draft)).all()
             subject = draft.subject
 
         assert len(readers_later) == 7

@@ -13,6 +13,7 @@ from newsletter.cli import (
     books,
     comparisons,
     digests,
+    preflight,
     schedules,
     serving,
     status,
@@ -44,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (serving, comparisons, digests, books, status, schedules, subscribers, accounts):
+for part in (serving, comparisons, digests, preflight, books, status, schedules, subscribers, accounts):
     part.register(app)
 
 

@@ -103,15 +103,22 @@ def approve(
     content: Annotated[
         str | None, typer.Option("--hash", help="Only this content: the hash that preview shows.")
     ] = None,
+    word: Annotated[
+        str | None, typer.Option(help="Why it may go all the same, where preflight warns.")
+    ] = None,
 ) -> None:
     """Put your name to an edition: exactly what preview shows is what will be sent.
+
+    What `newsletter preflight` calls an error refuses it; a warning asks for a word.
 
     Example: `newsletter approve 2026-W48 --by "Ada" --hash 3f2a91c0d4e5`
     """
     with unit_of_work() as session:
         digest = production.by_issue(session, issue)
         who = by or getpass.getuser()
-        done = production.approve(session, digest, by=who, now=utc_now(), seen_hash=content)
+        done = production.approve(
+            session, digest, by=who, now=utc_now(), seen_hash=content, word=word
+        )
         typer.echo(
             f"{digest.issue} approved by {who}, content {done.content_hash[:12]}; "
             f"it goes at {digest.send_at:%Y-%m-%d %H:%M} UTC."

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from newsletter.secrets import NAMES, embedded_secrets
 from newsletter.settings.accounts import AccountSettings
+from newsletter.settings.preflight import PreflightSettings
 from newsletter.settings.providers import ProviderSettings
 
 #: Of a request to a provider, each with a timeout of its own: connecting, writing, the answer.
@@ -97,6 +98,8 @@ class Settings(BaseSettings):
     stop_at_least: int = Field(default=10, ge=1)  # events before any of these counts
     breaker_failures: int = Field(default=5, ge=1)  # consecutive refusals that stop a provider
     breaker_rest: float = Field(default=60.0, gt=0)  # seconds until a stopped provider is tried
+
+    preflight: PreflightSettings = PreflightSettings()
 
     track_opens: bool = True
     track_clicks: bool = False
