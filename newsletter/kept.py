@@ -41,6 +41,12 @@ _KEPT: Final = (
     )
     .order_by(col(Bookmark.subscriber_id), col(Bookmark.kept_at), col(Bookmark.tool_id))
 )
+#: Whether anybody keeps a tool of the edition, before anybody's copy is made.
+_ANYBODY: Final = (
+    select(col(Bookmark.tool_id))
+    .where(col(Bookmark.tool_id).in_(union(select(_PAIRS.c[0]), select(_PAIRS.c[1]))))
+    .limit(1)
+)
 
 
 def lines(session: Session, digest_id: int, *, first: int, last: int) -> dict[int, str]:
@@ -52,6 +58,14 @@ def lines(session: Session, digest_id: int, *, first: int, last: int) -> dict[in
     for subscriber_id, name in rows:
         names.setdefault(subscriber_id, []).append(name)
     return {one: said(tools) for one, tools in names.items()}
+
+
+def longest(session: Session, digest_id: int, tools: Sequence[str]) -> str:
+    """The longest line that anybody's copy could begin with; empty while nobody keeps any of *tools*."""
+    if not tools or session.execute(_ANYBODY, {"its_digest": digest_id}).first() is None:
+        return ""
+    by_length = sorted(dict.fromkeys(tools), key=lambda name: -len(_plain(name).encode()))
+    return said(by_length)
 
 
 def said(tools: Sequence[str]) -> str:

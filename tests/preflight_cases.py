@@ -1,5 +1,6 @@
 """Builders for preflight: a sound mail and a sound edition; a test spoils what it is about."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
@@ -59,12 +60,7 @@ def a_mail(*, html: str | None = None, **changes: object) -> Mail:
     return replace(mail, **changes)  # type: ignore[arg-type]  # the same
 
 
-def told(findings: object) -> list[tuple[str, str]]:
-    """Severity and sentence of each."""
-    return [(one.severity.value, one.says) for one in list(findings)]  # type: ignore[call-overload]
-
-
-def only(findings: object) -> Finding:
-    found: list[Finding] = list(findings)  # type: ignore[call-overload]
+def only(findings: Iterable[Finding]) -> Finding:
+    found = list(findings)
     assert len(found) == 1, found
     return found[0]

@@ -294,7 +294,7 @@ class TestWeight:
         mail = a_mail(html="<a href=/u/[%unsubscribe%]>[%joined%]</a>")
         shapes = [Shape("all", "1 May 2026", 3, 11), Shape("all", "30 September 2026", 2, 12)]
 
-        weighed = weigh({"all": mail}, shapes, token=28)
+        weighed = weigh({"all": mail}, shapes, lengths={"unsubscribe": 28})
 
         assert (weighed.copies, weighed.worst_reader) == (5, 12)
         assert weighed.worst_bytes == len("<a href=/u/></a>") + 28 + len("30 September 2026")
@@ -303,7 +303,7 @@ class TestWeight:
         ("size", "severity"), [(79_999, None), (80_000, "warning"), (90_000, "error")]
     )
     def test_the_limits(self, size: int, severity: str | None) -> None:
-        weighed = weigh({"all": a_mail(html="x" * size)}, [], token=28)
+        weighed = weigh({"all": a_mail(html="x" * size)}, [], lengths={"unsubscribe": 28})
 
         found = list(weight(weighed, heavy=80_000, too_heavy=90_000))
 
@@ -322,9 +322,12 @@ def test_the_worst_copy_measured_is_the_copy_that_is_made(session: Session, now:
     sizes = {}
     for person in session.exec(select(Subscriber)):
         [(_, *tokens)] = links.signer().seal(digest.id or 0, [person.id or 0])
+        [verdict] = links.signer().verdicts(digest.id or 0, [person.id or 0])
         day = person.joined_at.date()
         html = content.html
-        for name, value in zip(content.fields, (*tokens, f"{day.day} {day:%B %Y}"), strict=True):
+        for name, value in zip(
+            content.fields, (*tokens, f"{day.day} {day:%B %Y}", verdict, ""), strict=True
+        ):
             html = html.replace(f"[%{name}%]", value)
         sizes[person.id] = len(html.encode())
     assert found.worst_bytes == max(sizes.values())

@@ -45,7 +45,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (serving, comparisons, digests, preflight, books, status, schedules, subscribers, accounts):
+for part in (
+    serving,
+    comparisons,
+    digests,
+    preflight,
+    books,
+    status,
+    schedules,
+    subscribers,
+    accounts,
+):
     part.register(app)
 
 

@@ -11,7 +11,7 @@ from digests.comparisons import Revision
 from digests.edition import Edition
 from digests.facts import ComparisonFacts
 from digests.models import Digest, DigestItem, DigestStatus
-from newsletter import galley, links
+from newsletter import galley, kept, links
 from newsletter.galley import Preview
 from newsletter.preflight import markup, readers, wording
 from newsletter.preflight.contrast import contrast
@@ -55,7 +55,7 @@ def examine(session: Session, digest: Digest, *, now: datetime) -> Preflight:
     edition = assembly.edition(session, digest, address=galley.comparison_address())
     shapes = readers.shapes_of(session, digest)
     mails = {"all": mail_of(shown)}
-    weighed = weigh(mails, shapes, token=_token_length())
+    weighed = weigh(mails, shapes, lengths=_lengths(session, digest, edition))
     limits = settings().preflight
     findings = [
         *weight(weighed, heavy=limits.heavy, too_heavy=limits.too_heavy),
@@ -153,5 +153,15 @@ def _earlier(session: Session, digest: Digest) -> Sequence[tuple[str, str, str]]
     return list(rows)
 
 
-def _token_length() -> int:
-    return len(links.token(links.signer().all_for(1, 1), links.Purpose.unsubscribe))
+def _lengths(session: Session, digest: Digest, edition: Edition) -> dict[str, int]:
+    """Bytes of what is filled in for a reader, apart from the day they joined."""
+    signer = links.signer()
+    token = len(links.token(signer.all_for(1, 1), links.Purpose.unsubscribe))
+    [verdict] = signer.verdicts(1, [1])
+    tools = [tool.name for entry in edition.entries for tool in entry.facts.tools]
+    line = kept.longest(session, digest.id or 0, tools)
+    return {
+        **{purpose.name: token for purpose in links.Purpose},
+        "verdict": len(verdict),
+        "kept": len(line.encode()),
+    }

@@ -51,7 +51,9 @@ def _moved(mailed: ToolFacts, stored: ToolFacts) -> Iterator[tuple[str, str | No
     """What differs: of what, what the mail says, what the store says; None where either does not know."""
     name = stored.name
     yield from _changed(
-        f"{name}’s price", mailed.pricing or mailed.entry, stored.pricing or stored.entry
+        f"{name}’s price",  # noqa: RUF001 - print
+        mailed.pricing or mailed.entry,
+        stored.pricing or stored.entry,
     )
     yield from _changed(f"{name}’s verdict", verdict_of(mailed), verdict_of(stored))  # noqa: RUF001 - print
     yield from _changed(f"{name}’s panel", _panel(mailed), _panel(stored))  # noqa: RUF001 - print

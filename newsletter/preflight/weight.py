@@ -20,12 +20,16 @@ class Weighed:
     worst_reader: int | None
 
 
-def weigh(mails: Mapping[str, Mail], shapes: Sequence[Shape], *, token: int) -> Weighed:
-    """Measure the HTML of every copy: *token* is the length of one of a reader's links.
+def weigh(
+    mails: Mapping[str, Mail], shapes: Sequence[Shape], *, lengths: Mapping[str, int]
+) -> Weighed:
+    """Measure the HTML of every copy. *lengths* are the bytes of what is filled in, by field.
 
-    Copies of one shape weigh the same to the byte, so one measurement is all of theirs.
+    Copies of one shape weigh the same to the byte, so one measurement is all of
+    theirs: only the day of joining differs, and the line on what a reader keeps,
+    which is taken at its longest for everybody.
     """
-    frames = {topics: _frame(mail.html, token=token) for topics, mail in mails.items()}
+    frames = {topics: _frame(mail.html, lengths) for topics, mail in mails.items()}
     copies, worst, whose = 0, 0, None
     for shape in shapes:
         if shape.topics not in frames:
@@ -62,12 +66,12 @@ class _Frame:
         return self.bytes + self.days * len(joined.encode())
 
 
-def _frame(html: str, *, token: int) -> _Frame:
+def _frame(html: str, lengths: Mapping[str, int]) -> _Frame:
     size, days = len(html.encode()), 0
     for gap in _GAP.finditer(html):
         size -= len(gap[0])
         if gap[1] == "joined":
             days += 1
         else:
-            size += token
+            size += lengths.get(gap[1], 0)
     return _Frame(size, days)
