@@ -47,9 +47,8 @@ _LOOKED_BACK: Final = 12  # editions whose subject and introduction are compared
 def examine(session: Session, digest: Digest, *, now: datetime) -> Preflight:
     """Everything there is to say about *digest* as it stands at this moment.
 
-    Looks at every rendition and measures every real reader's copy; asks nobody
-    on the network: what is known of its links is what ``newsletter preflight``
-    and the ticks have learnt. Raises NothingInIt.
+    Measures every real reader's copy, and asks nobody on the network: whether links
+    answer is not looked at. Raises NothingInIt.
     """
     shown = galley.fresh(session, digest)
     edition = assembly.edition(session, digest, address=galley.comparison_address())

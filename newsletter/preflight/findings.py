@@ -24,7 +24,6 @@ class Check(StrEnum):
     weight = "size of the worst copy"
     copies = "every reader’s copy"  # noqa: RUF001 - print
     values = "missing values"
-    links = "links"
     alternatives = "alternatives"
     contrast = "contrast by day and night"
     features = "features that clients drop"

@@ -14,10 +14,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from digests.draft import BadWords
 from digests.exchange import FactsRefused
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
 from digests.page_lines import PageRefused
 from digests.schedule_terms import BadSchedule
+from digests.versions import NoSuchVersion
 from newsletter.accounts.errors import (
     AccountError,
     AccountExists,
@@ -33,6 +35,7 @@ from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
 from newsletter.web import (
     compare,
+    desk,
     entering,
     front,
     health,
@@ -44,6 +47,8 @@ from newsletter.web import (
     static,
     webhooks,
 )
+from newsletter.web.desk import board
+from newsletter.web.desk.mail import NoSuchReader
 from newsletter.web.readers import BrokenLink
 from newsletter.web.staff import FormRefused, NotAllowed, NotSignedIn
 from subscribers.addresses import BadAddress
@@ -57,6 +62,9 @@ STATUS: Final[dict[type[Exception], int]] = {
     NoSuchDigest: status.HTTP_404_NOT_FOUND,
     IllegalTransition: status.HTTP_409_CONFLICT,
     NotWhatWasSeen: status.HTTP_409_CONFLICT,
+    BadWords: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    NoSuchReader: status.HTTP_404_NOT_FOUND,
+    NoSuchVersion: status.HTTP_404_NOT_FOUND,
     SubscriberError: status.HTTP_409_CONFLICT,
     AddressSuppressed: status.HTTP_409_CONFLICT,
     BadAddress: status.HTTP_422_UNPROCESSABLE_CONTENT,
@@ -87,7 +95,8 @@ STATUS: Final[dict[type[Exception], int]] = {
 
 #: Every part of the site, in the order in which addresses are tried.
 ROUTERS: Final = tuple(
-    part.router for part in (readers, compare, webhooks, intake, front, entering, health, static)
+    part.router
+    for part in (readers, compare, webhooks, intake, front, entering, desk, board, health, static)
 )
 
 _LARGEST_FORM: Final = 64 * 1024  # bytes; routes that take more say so themselves

@@ -1,0 +1,57 @@
+"""An editor's change: made to the content as it stands, kept as a version, and written in the log."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from sqlmodel import Session
+
+from digests import versions
+from digests.differences import Difference, differences
+from digests.draft import Draft, Edit
+from digests.models import Digest, DigestVersion
+from newsletter.accounts import audit
+
+log = structlog.get_logger()
+
+
+def edit(  # noqa: PLR0913 - what, on which version, by whom and when
+    session: Session, digest: Digest, change: Edit, *, seen: int, by: str, now: datetime
+) -> DigestVersion | None:
+    """Apply *change* to *digest* as version *seen* had it; None when it changes nothing.
+
+    Refused (Overtaken) when somebody has saved since: nothing is overwritten. On
+    an approved edition the approval is taken back, and says so.
+    """
+    saved = versions.save(
+        session, digest, change(versions.read(session, digest)), seen=seen, by=by, now=now
+    )
+    if saved is not None:
+        audit.note(
+            session,
+            by=by,
+            action="digest.edited",
+            subject=digest.issue,
+            before={"version": seen},
+            after={"version": saved.number, "what": saved.what},
+            now=now,
+        )
+        log.info("digest.edited", digest=digest.issue, version=saved.number)
+    return saved
+
+
+def restore(  # noqa: PLR0913 - the same
+    session: Session, digest: Digest, number: int, *, seen: int, by: str, now: datetime
+) -> DigestVersion | None:
+    """Make the content of version *number* the newest one. Raises NoSuchVersion, and as ``edit``."""
+    old = versions.at(session, digest, number)
+    return edit(session, digest, lambda _: old, seen=seen, by=by, now=now)
+
+
+def compared(
+    session: Session, digest: Digest, old: int, new: int
+) -> tuple[Draft, Draft, Sequence[Difference]]:
+    """Two versions of *digest*, and what differs between them. Raises NoSuchVersion."""
+    before, after = versions.at(session, digest, old), versions.at(session, digest, new)
+    names = versions.titles(session, before, after)
+    return before, after, differences(before, after, names)

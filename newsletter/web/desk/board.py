@@ -1,0 +1,52 @@
+"""The board: what is on the desk, what the week has brought so far, the editions before, those to come."""
+
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter
+from sqlmodel import Session, col, select
+from starlette.responses import Response
+
+from digests import assembly, calendar
+from digests.models import Digest, DigestStatus
+from digests.schedule import Schedule
+from newsletter.rendering.card import Card, card
+from newsletter.web.doors import Now, Reading
+from newsletter.web.pages import LOOK
+from newsletter.web.staff import Editor, staff_page
+
+router = APIRouter()
+
+_OVER: Final = (DigestStatus.sent, DigestStatus.cancelled)
+_BEFORE: Final = 12  # editions listed
+_AHEAD: Final = 6  # turns to come
+_MOST: Final = 20  # comparisons of the coming edition, where no schedule says
+
+
+@router.api_route("/desk", methods=LOOK)
+def board(who: Editor, session: Reading, now: Now) -> Response:
+    """Everything an editor may want to open."""
+    on_it = session.exec(
+        select(Digest).where(col(Digest.status).not_in(_OVER)).order_by(col(Digest.send_at))
+    ).all()
+    before = session.exec(
+        select(Digest)
+        .where(col(Digest.status).in_(_OVER))
+        .order_by(col(Digest.send_at).desc(), col(Digest.id).desc())
+        .limit(_BEFORE)
+    ).all()
+    return staff_page(
+        "board.html",
+        who=who,
+        on_it=on_it,
+        before=before,
+        coming=calendar.coming(session, count=_AHEAD, now=now),
+        filling=_filling(session, now=now),
+    )
+
+
+def _filling(session: Session, *, now: datetime) -> list[Card]:
+    """What would be in the next edition if it were assembled now, in that order."""
+    most = session.exec(select(Schedule.at_most).where(col(Schedule.enabled))).first() or _MOST
+    chosen = assembly.choose(session, before=now, at_most=most)
+    return [card(entry) for entry in assembly.entries_of(chosen)]

@@ -1,0 +1,99 @@
+"""The mail itself on the desk: the bytes that will be sent, as one reader gets them."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from digests.lifecycle import DigestError
+from digests.models import Digest
+from newsletter import kept, production
+from newsletter.galley import Preview
+from newsletter.links import CopyRef
+from newsletter.settings import settings
+from newsletter.web import copies
+from subscribers.addresses import BadAddress, address_key, normal_form
+from subscribers.models import Subscriber, SubscriberStatus
+
+_BY_NIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
+_READER: Final = re.compile(r"reader:(\d{1,15})")
+ALL: Final = "all"
+
+
+class NoSuchReader(DigestError):
+    """Nobody on the list has that address or number."""
+
+    def __init__(self) -> None:
+        super().__init__("Nobody who gets mail has that address or number.")
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Through whose eyes the mail is looked at. *key* is how an address names them."""
+
+    key: str
+    words: str
+    reader: Subscriber | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The mail as those eyes see it; the links in it are genuine and belong to no one."""
+
+    preview: Preview
+    html: str
+    text: str
+
+
+def eyes(session: Session, wanted: str, *, find: str = "") -> Eyes:
+    """Whoever *wanted* names (``all``, ``reader:7``), or the reader that *find* finds.
+
+    *find* is a whole address or a number. Raises NoSuchReader.
+    """
+    if find.strip():
+        return _of_a_reader(_found(session, find.strip()))
+    if named := _READER.fullmatch(wanted):
+        return _of_a_reader(session.get(Subscriber, int(named[1])))
+    return Eyes(ALL, "a reader of everything")
+
+
+def sight(session: Session, digest: Digest, through: Eyes) -> Sight:
+    """The mail as *through* sees it. Raises NothingInIt."""
+    shown = production.preview(session, digest)
+    content, nobody = shown.rendered.content, CopyRef(digest.id or 0, 0)
+    joined, keeps = "the day you joined", ""
+    if (reader := through.reader) is not None and reader.id is not None:
+        day = reader.joined_at.date()
+        joined = f"{day.day} {day:%B %Y}"
+        lines = kept.lines(session, digest.id or 0, first=reader.id, last=reader.id)
+        keeps = lines.get(reader.id, "")
+    # The reader's own values, but links of nobody: pressing one must not act for them.
+    html, text = (
+        copies.filled(part, content.fields, nobody, joined_on=joined, keeps=keeps)
+        for part in (content.html, content.text)
+    )
+    return Sight(shown, html, text)
+
+
+def in_scheme(html: str, scheme: str) -> str:
+    """*html* as a client shows it by day or by night, whatever the editor's own machine prefers."""
+    return _BY_NIGHT.sub("(min-width:0)" if scheme == "dark" else "(max-width:0)", html)
+
+
+def _found(session: Session, find: str) -> Subscriber | None:
+    if find.isdecimal():
+        return session.get(Subscriber, int(find[:15]))
+    secret = settings().suppression_secret.get_secret_value()
+    try:
+        key = address_key(normal_form(find), secret=secret)
+    except BadAddress:
+        return None
+    return session.exec(select(Subscriber).where(col(Subscriber.address_key) == key)).first()
+
+
+def _of_a_reader(person: Subscriber | None) -> Eyes:
+    if person is None or person.address is None or person.status is not SubscriberStatus.active:
+        raise NoSuchReader
+    name, _, domain = person.address.rpartition("@")
+    return Eyes(f"reader:{person.id}", f"{name[:1]}…@{domain}, reader {person.id:,}", person)

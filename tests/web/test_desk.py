@@ -1,0 +1,85 @@
+"""The desk: an editor orders and words an edition; two never overwrite each other; others are refused."""
+
+from datetime import datetime
+
+import pytest
+from starlette.testclient import TestClient
+
+from digests import versions
+from digests.draft import Draft
+from newsletter import production
+from newsletter.accounts.models import Role
+from newsletter.database import reading, unit_of_work
+from tests.web.scene import a_draft, a_reader
+from tests.web.staffing import Staff, signed_in
+
+
+@pytest.fixture
+def ada(web: TestClient, database: str, now: datetime) -> Staff:
+    with unit_of_work() as session:
+        a_draft(session, now=now)
+        a_reader(session, now=now)
+    return signed_in(web, roles={Role.editor}, now=now)
+
+
+def standing() -> Draft:
+    with reading() as session:
+        return versions.read(session, production.by_issue(session, "latest"))
+
+
+def test_the_desk_shows_the_words_the_comparisons_and_the_mail(web: TestClient, ada: Staff) -> None:
+    shown = web.get("/desk/2026-W48")
+
+    assert shown.status_code == 200
+    assert "3 comparisons" in shown.text
+    assert "1 copies measured" in shown.text
+    assert "sandbox" in shown.text
+    assert web.get("/desk").status_code == 200
+
+
+def test_a_comparison_moves_down_and_the_log_knows_who(web: TestClient, ada: Staff) -> None:
+    first, second, third = (place.revision_id for place in standing().places)
+
+    answer = web.post(
+        f"/desk/2026-W48/comparisons/{first}",
+        data={"csrf": ada.csrf, "version": "1", "do": "down"},
+    )
+
+    assert answer.status_code == 303
+    assert [place.revision_id for place in standing().places] == [second, first, third]
+
+
+def test_the_second_of_two_editors_sees_both_texts_and_nothing_is_overwritten(
+    web: TestClient, ada: Staff
+) -> None:
+    hers = {"csrf": ada.csrf, "version": "1", "subject": "Hers, and two dissents"}
+    web.post("/desk/2026-W48/words", data=hers)
+
+    refused = web.post("/desk/2026-W48/words", data=hers | {"subject": "His, and one dissent"})
+
+    assert refused.status_code == 409
+    assert "Hers, and two dissents" in refused.text
+    assert "His, and one dissent" in refused.text
+    assert standing().subject == "Hers, and two dissents"
+
+
+def test_the_mail_is_seen_as_a_real_reader_with_links_of_nobody(
+    web: TestClient, ada: Staff
+) -> None:
+    shown = web.get("/desk/2026-W48?find=ada@readers.example")
+
+    assert "a…@readers.example" in shown.text
+    mail = web.get("/desk/2026-W48/mail.html?reader=reader:1&scheme=dark&images=off")
+    assert "img-src 'none'" in mail.headers["content-security-policy"]
+    assert "[%" not in mail.text
+    assert "(min-width:0)" in mail.text
+    assert web.get("/desk/2026-W48?find=nobody@readers.example").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/desk", "/desk/2026-W48", "/desk/2026-W48/mail.html"])
+def test_somebody_without_the_role_is_refused(
+    web: TestClient, ada: Staff, path: str, now: datetime
+) -> None:
+    signed_in(web, roles={Role.reader}, name="Linus", now=now)
+
+    assert web.get(path).status_code == 403
