@@ -1,24 +1,18 @@
 """Finding comparisons in three orders; how a tool moved; the week's figures; what the migration lists."""
 
-import re
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
 from digests import community_week, history, intake
-from digests.ballots import Standing
 from digests.comparisons import Tool
 from digests.facts import ComparisonFacts, ToolFacts, Verdict
 from digests.finding import BadCursor, Sort, Wanted, categories, find
 from digests.listing import Listing, show_community
 from digests.standings import held_standing
-from newsletter.database import engine, unit_of_work
 from tests.editions import a_draft
-from tests.mails import SHIP, SKIP, a_pair, a_tool, the_pages
+from tests.mails import SHIP, SKIP, a_pair, a_tool
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 SEVERAL = 7
@@ -153,43 +147,3 @@ def test_an_edition_keeps_the_weeks_figures_as_they_were_when_it_was_made(
     assert said.widest is not None
     assert (said.widest.name, said.widest.gap, said.widest_slug) == ("Agreed", 65, "agreed-vs-also")
     assert community_week.frozen(session, digest.id or 0) == said
-
-
-def test_the_migration_lists_what_was_in_the_store_before(database: str, now: datetime) -> None:
-    assert database
-    with unit_of_work() as session:
-        for page in the_pages():
-            take_in(session, page, now=now)
-    shown = (
-        "slug",
-        "title",
-        "category",
-        "searched",
-        "sides",
-        "left_panel",
-        "right_panel",
-        "listed_at",
-    )
-    columns = [SQLModel.metadata.tables["listing"].c[name] for name in shown]
-    with Session(engine()) as session:
-        before = session.exec(select(*columns).order_by(Listing.comparison_id)).all()
-    config = Config()
-    config.set_main_option("script_location", str(Path("newsletter/migrations").resolve()))
-    with engine().execution_options(sqlite_begin="EXCLUSIVE").connect() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, _before_the_listing())
-        command.upgrade(config, "head")
-        connection.commit()
-
-    with Session(engine()) as session:
-        after = session.exec(select(*columns).order_by(Listing.comparison_id)).all()
-        assert session.exec(select(Standing)).all() == []
-    assert after == before
-
-
-def _before_the_listing() -> str:
-    """The migration before the one that makes the listing."""
-    [path] = Path("newsletter/migrations/versions").glob("*_what_readers_say.py")
-    found = re.search(r'^down_revision = "(\d+)"', path.read_text(), re.MULTILINE)
-    assert found is not None
-    return found[1]

@@ -1,25 +1,41 @@
 """The migrations make the tables of the models, on both databases, whoever comes first."""
 
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlmodel import SQLModel
 
-from newsletter.database import engine, migrate, open_engine
+from digests.ballots import Standing
+from digests.intake import take_in
+from newsletter.database import engine, migrate, open_engine, unit_of_work
 from tests.conftest import Configure
+from tests.mails import the_pages
 from tests.processes import ROOT
 from tests.servers import Postgres
 
@@ -78,6 +94,26 @@ def test_of_many_who_come_first_one_migrates_and_the_others_find_it_done(empty: 
         one.dispose()
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_was_in_the_store_before_the_listing_is_listed_by_its_migration(
+    database: str, empty: str, now: datetime
+) -> None:
+    assert database
+    with unit_of_work() as session:
+        for page in the_pages():
+            take_in(session, page, source="a test", now=now)
+    older = open_engine(empty)
+    _migrate(older, to=_before_the_listing())
+    _copy_what_it_knows(engine(), older)
+
+    _migrate(older, to="head")
+
+    assert _listed(older) == _listed(engine()) != []
+    with older.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(Standing)) == 0
+    older.dispose()
+
+
 def test_every_table_that_is_named_is_known_once_the_store_is_open() -> None:
     """Tables name each other by string: one missing import would fail the first query."""
     resolves = (
@@ -106,3 +142,57 @@ def _import_everything() -> None:
         for found in pkgutil.walk_packages([str(ROOT / package)], f"{package}."):
             if not found.name.endswith("__main__") and ".migrations" not in found.name:
                 import_module(found.name)
+
+
+def _before_the_listing() -> str:
+    """The migration before the one that makes the listing."""
+    [path] = (ROOT / "newsletter/migrations/versions").glob("*_what_readers_say.py")
+    found = re.search(r'^down_revision = "(\d+)"', path.read_text(), re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def _migrate(store: Engine, *, to: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "newsletter" / "migrations"))
+    with store.execution_options(sqlite_begin="EXCLUSIVE").connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+        connection.commit()
+
+
+def _copy_what_it_knows(store: Engine, older: Engine) -> None:
+    """Every row into a store of an older shape, as far as it has the columns."""
+    known = MetaData()
+    known.reflect(older)
+    with store.connect() as source, older.begin() as target:
+        for table in SQLModel.metadata.sorted_tables:
+            if table.name not in known.tables:
+                continue
+            names = [
+                column.name for column in table.columns if column.name in known.tables[table.name].c
+            ]
+            typed = Table(
+                table.name, MetaData(), *(Column(name, table.c[name].type) for name in names)
+            )
+            if rows := source.execute(select(*(table.c[name] for name in names))).mappings().all():
+                target.execute(insert(typed), [dict(row) for row in rows])
+
+
+def _listed(store: Engine) -> list[tuple[object, ...]]:
+    listing = SQLModel.metadata.tables["listing"]
+    shown = (
+        "slug",
+        "title",
+        "category",
+        "searched",
+        "sides",
+        "left_panel",
+        "right_panel",
+        "listed_at",
+    )
+    with store.connect() as connection:
+        rows = connection.execute(
+            select(*(listing.c[name] for name in shown)).order_by(listing.c.comparison_id)
+        )
+        return [tuple(row) for row in rows]

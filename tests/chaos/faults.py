@@ -97,8 +97,14 @@ def quiet_day() -> dict[str, Any]:
     return {"seed": 0, "rules": [], "webhooks": {}}
 
 
-def bad_day(seed: int, *, brake: bool = False, loses_events: bool = True) -> dict[str, Any]:
-    """The sandbox's plan: a little of everything. *brake* makes it mostly answer 429."""
+def bad_day(
+    seed: int, *, brake: bool = False, loses_events: bool = True, temptation: bool = False
+) -> dict[str, Any]:
+    """The sandbox's plan: a little of everything.
+
+    *brake* makes it mostly answer 429. *temptation* loses every fifth answer, so
+    that a service which repeats what it does not know repeats in any run, short or unlucky.
+    """
     rules: list[dict[str, Any]] = [
         {"kind": "refuse", "address": "*@refused.example"},
         {"kind": "refuse", "rate": 0.002},
@@ -114,6 +120,8 @@ def bad_day(seed: int, *, brake: bool = False, loses_events: bool = True) -> dic
         {"kind": "unavailable", "rate": 0.1, "on": "search"},
         {"kind": "stall", "rate": 0.05, "seconds": 2.0, "on": "search"},
     ]
+    if temptation:
+        rules.append({"kind": "lose_answer", "every": 5})
     if brake:
         rules.insert(0, {"kind": "too_many", "rate": 0.85, "retry_after": 2})
     return {

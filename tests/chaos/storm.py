@@ -216,7 +216,12 @@ class Storm:
             return
         plan = quiet_day()
         if not self._calm:
-            plan = bad_day(self._seed, brake=brake, loses_events=not self._needs_operator)
+            plan = bad_day(
+                self._seed,
+                brake=brake,
+                loses_events=not self._needs_operator,
+                temptation=bool(self._house.shape.sabotage),
+            )
         try:
             answer = httpx.put(f"{self._house.sandbox_url}/sandbox/faults", json=plan, timeout=2)
             answer.raise_for_status()
