@@ -47,7 +47,7 @@ def parts(known: Settings) -> tuple[Part, ...]:
     return (
         Part("beat", ("beat",)),
         Part("worker", ("worker",)),
-        Part("web", ("web",), answers=f"http://{known.host}:{known.port}/health"),
+        Part("web", ("web",), answers=f"http://{known.host}:{known.port}/ready"),
         Part("sandbox", ("sandbox",), answers=f"{known.sandbox_url}/"),
     )
 

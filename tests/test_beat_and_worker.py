@@ -159,7 +159,7 @@ def test_a_first_start_sends_a_digest_and_a_second_one_keeps_it(tmp_path: Path) 
     assert alive == []
 
     with start(tmp_path, environment) as run:
-        web = f"http://127.0.0.1:{environment['NEWSLETTER_PORT']}/health"
+        web = f"http://127.0.0.1:{environment['NEWSLETTER_PORT']}/ready"
         wait_until(lambda: is_up(web), within=60, process=run, what="the second start")
         run.send(signal.SIGTERM)
         assert run.ends(within=40) == 0

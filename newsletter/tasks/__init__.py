@@ -11,7 +11,11 @@ from newsletter.settings import Settings, settings
 from newsletter.tasks.draining import drain
 
 #: Where the tasks are defined.
-MODULES: Final = ("newsletter.tasks.ticks", "newsletter.tasks.letters")
+MODULES: Final = (
+    "newsletter.tasks.ticks",
+    "newsletter.tasks.letters",
+    "newsletter.tasks.beating",
+)
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
 #: that sent it.
@@ -53,6 +57,7 @@ def configuration() -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_enable_remote_control": False,
+        "beat_scheduler": "newsletter.tasks.beating:Scheduler",
         "beat_max_loop_interval": max(0.2, known.tick / 2),
         "beat_schedule_filename": str(state),
         "beat_schedule": {

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -11,10 +12,18 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
-from newsletter import database
+from newsletter import database, pulse
+from newsletter.clock import utc_now
+from newsletter.pulse import Life, Part
 from newsletter.web.pages import LOOK
 
 router = APIRouter()
+
+_WELL: Final = {"database": "ok", "migrations": "ok"}
+_GONE: Final = {
+    Part.beat: ("beat", "nothing becomes due until one ticks again (`newsletter beat`)"),
+    Part.worker: ("worker", "nothing is sent until one runs again (`newsletter worker`)"),
+}
 
 
 @router.api_route("/health", methods=LOOK)
@@ -29,13 +38,23 @@ def health() -> Response:
 
 @router.api_route("/ready", methods=LOOK)
 def ready() -> Response:
-    """The same question, for a proxy that only needs to know where to send people."""
-    well = all(said == "ok" for said in checked_parts().values())
+    """Whether this process can serve people, for a proxy; who ticks and who sends is no part of it."""
+    well = _store() == _WELL
     return JSONResponse({"ready": well}, 200 if well else 503)
 
 
 def checked_parts() -> dict[str, str]:
     """Each part with ``ok`` or what is wrong with it, in a sentence without addresses or secrets."""
+    if (store := _store()) != _WELL:
+        return store
+    with database.reading() as session:
+        return store | {
+            "beat": _life(pulse.life(session, Part.beat, now=utc_now())),
+            "workers": _life(pulse.life(session, Part.worker, now=utc_now())),
+        }
+
+
+def _store() -> dict[str, str]:
     try:
         with database.reading() as session:
             session.connection().execute(text("SELECT 1"))
@@ -43,11 +62,21 @@ def checked_parts() -> dict[str, str]:
     except (SQLAlchemyError, OSError):
         return {"database": "The database does not answer.", "migrations": "They cannot be read."}
     if stands_at == _newest():
-        return {"database": "ok", "migrations": "ok"}
+        return dict(_WELL)
     return {
         "database": "ok",
         "migrations": "The tables are not those of this version; run `newsletter migrate`.",
     }
+
+
+def _life(known: Life) -> str:
+    """One that was never seen is no failure: a first start brings up its processes one by one."""
+    if not known.is_gone:
+        return "ok"
+    what, consequence = _GONE[known.part]
+    return (
+        f"No {what} has been seen since {known.last_seen_at:%Y-%m-%d %H:%M:%S} UTC; {consequence}."
+    )
 
 
 @lru_cache

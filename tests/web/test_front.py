@@ -8,8 +8,11 @@ from starlette.testclient import TestClient
 
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Outcome
 from digests.schedule import Schedule, plan_turn
+from newsletter import pulse
 from newsletter.accounts.models import Role
+from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.pulse import Part
 from newsletter.web import health
 from tests.conftest import Configure
 from tests.web.scene import Sent, a_draft, on_both
@@ -194,7 +197,7 @@ def test_in_production_whoever_has_an_account_watches_the_edition(
 def test_health_says_that_all_is_well(web: TestClient) -> None:
     assert web.get("/health").json() == {
         "status": "ok",
-        "parts": {"database": "ok", "migrations": "ok"},
+        "parts": {"database": "ok", "migrations": "ok", "beat": "ok", "workers": "ok"},
     }
     assert web.get("/ready").json() == {"ready": True}
 
@@ -208,6 +211,21 @@ def test_health_names_the_part_that_fails(web: TestClient, monkeypatch: pytest.M
     assert answer.json()["parts"]["database"] == "ok"
     assert "newsletter migrate" in answer.json()["parts"]["migrations"]
     assert web.get("/ready").status_code == 503
+
+
+@on_both
+def test_health_says_that_the_last_beat_is_gone_and_readers_are_served_all_the_same(
+    web: TestClient,
+) -> None:
+    hour_ago = utc_now() - timedelta(hours=1)
+    with unit_of_work() as session:
+        pulse.sign(session, Part.beat, "one:1", began_at=hour_ago, now=hour_ago)
+
+    answer = web.get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["parts"]["beat"].startswith("No beat has been seen since")
+    assert web.get("/ready").status_code == 200
 
 
 def test_health_without_a_database_is_an_answer_and_not_an_error(

@@ -1,0 +1,122 @@
+"""Signs of life: when each beat and each worker was last seen, and how late ticks reach the workers.
+
+A row for each process, written by itself. Nothing waits for a sign and nothing is
+decided by one: the ledger's leases do that. They are for whoever watches.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Column, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from digests.models import words
+from newsletter.settings import settings
+
+#: Signs older than this are of processes that were replaced long ago.
+_FORGOTTEN_AFTER: Final = timedelta(days=2)
+
+
+class Part(StrEnum):
+    """What gives signs of life."""
+
+    beat = "beat"
+    worker = "worker"
+
+
+class Pulse(SQLModel, table=True):
+    """The last sign of one process. *name* is its host's and its number there."""
+
+    part: Part = Field(sa_column=Column(words(Part), primary_key=True))
+    name: str = Field(primary_key=True, max_length=120)
+    began_at: datetime
+    seen_at: datetime
+    ended: bool = False  # it went as it should, and nobody looks for it
+    lag: float | None = None  # seconds from beat's tick to its start here; None for a beat
+    doing: str = Field(default="", max_length=120)  # the last it was asked to do
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How one part of the service is: who was seen lately, and who fell silent without a word.
+
+    *last_seen_at* is None when there never was one. *lag* is the worst of those
+    seen lately, in seconds.
+    """
+
+    part: Part
+    alive: tuple[Pulse, ...]
+    silent: tuple[Pulse, ...]
+    last_seen_at: datetime | None
+    lag: float | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there was one, and none is left."""
+        return not self.alive and self.last_seen_at is not None
+
+
+def sign(  # noqa: PLR0913 - who, and what is known of them
+    session: Session,
+    part: Part,
+    name: str,
+    *,
+    began_at: datetime,
+    lag: float | None = None,
+    doing: str = "",
+    now: datetime,
+) -> None:
+    """Note that *name* is alive at this moment."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    said = {"began_at": began_at, "seen_at": now, "ended": False, "lag": lag, "doing": doing[:120]}
+    session.execute(
+        dialect.insert(Pulse)
+        .values(part=part, name=name[:120], **said)
+        .on_conflict_do_update(index_elements=["part", "name"], set_=said)
+    )
+
+
+def life(session: Session, part: Part, *, now: datetime) -> Life:
+    """Who of *part* is alive, and who is not: silent for longer than it takes to call it that."""
+    known = session.exec(
+        select(Pulse).where(col(Pulse.part) == part).order_by(col(Pulse.name))
+    ).all()
+    since = now - silence()
+    running = [pulse for pulse in known if not pulse.ended]
+    alive = tuple(pulse for pulse in running if pulse.seen_at >= since)
+    return Life(
+        part=part,
+        alive=alive,
+        silent=tuple(pulse for pulse in running if pulse.seen_at < since),
+        last_seen_at=max((pulse.seen_at for pulse in known), default=None),
+        lag=max((pulse.lag for pulse in alive if pulse.lag is not None), default=None),
+    )
+
+
+def silence() -> timedelta:
+    """How long a process may say nothing before it counts as gone: many ticks, and a slow minute."""
+    return timedelta(seconds=max(60.0, settings().tick * 6))
+
+
+def leave(session: Session, part: Part, name: str, *, now: datetime) -> None:
+    """Note that *name* ends as it should."""
+    session.execute(
+        update(Pulse)
+        .where(col(Pulse.part) == part, col(Pulse.name) == name)
+        .values(ended=True, seen_at=now, doing="")
+    )
+
+
+def forget_the_long_gone(session: Session, *, now: datetime) -> None:
+    """Drop the signs of processes that were replaced long ago, save the last of each part."""
+    for part in Part:
+        known: Sequence[Pulse] = session.exec(
+            select(Pulse).where(col(Pulse.part) == part).order_by(col(Pulse.seen_at).desc())
+        ).all()
+        for pulse in known[1:]:
+            if pulse.seen_at < now - _FORGOTTEN_AFTER:
+                session.delete(pulse)

@@ -1,0 +1,109 @@
+"""The clock's own signs of life, and those of the workers that hear it."""
+
+import os
+import socket
+import time
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from celery.beat import PersistentScheduler, ScheduleEntry
+from celery.signals import celeryd_init, task_prerun, worker_shutdown
+from sqlalchemy.exc import SQLAlchemyError
+
+from newsletter import pulse
+from newsletter.clock import utc_now
+from newsletter.database import unit_of_work
+from newsletter.pulse import Part
+from newsletter.settings import settings
+
+log = structlog.get_logger()
+
+#: The header in which a tick says when it was sent.
+TICKED_AT: Final = "ticked_at"
+
+
+class Sign:
+    """What one process says of itself, at most once in two ticks; a store that is away stops nobody."""
+
+    def __init__(self, part: Part, pid: int) -> None:
+        self.part, self.name = part, f"{socket.gethostname()}:{pid}"
+        self._began_at = utc_now()
+        self._next = 0.0
+
+    def give(self, *, lag: float | None = None, doing: str = "") -> None:
+        """Write the sign when it is time for one."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + max(10.0, settings().tick * 2)
+        try:
+            with unit_of_work() as session:
+                pulse.sign(
+                    session,
+                    self.part,
+                    self.name,
+                    began_at=self._began_at,
+                    lag=lag,
+                    doing=doing,
+                    now=utc_now(),
+                )
+        except SQLAlchemyError as error:
+            log.warning("sign.lost", part=str(self.part), why=type(error).__name__)
+
+    def leave(self) -> None:
+        """Say that the process ends as it should."""
+        try:
+            with unit_of_work() as session:
+                pulse.leave(session, self.part, self.name, now=utc_now())
+        except SQLAlchemyError as error:
+            log.warning("sign.lost", part=str(self.part), why=type(error).__name__)
+
+
+class Scheduler(PersistentScheduler):
+    """Celery's scheduler, which says at each tick when it was, and gives signs of life."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - Celery's own arguments
+        super().__init__(*given, **named)
+        self._sign = Sign(Part.beat, os.getpid())
+
+    def tick(self, *given: Any, **named: Any) -> float:  # noqa: ANN401 - Celery's own arguments
+        """Send what is due; seconds until the next look."""
+        until_next: float = super().tick(*given, **named)
+        self._sign.give()
+        return until_next
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:  # noqa: ANN401 - Celery's own
+        """Send one tick, with the moment in a header."""
+        headers = {TICKED_AT: utc_now().isoformat()}
+        entry.options = {**(entry.options or {}), "headers": headers}
+        super().apply_entry(entry, producer=producer)
+
+    def close(self) -> None:
+        """Say goodbye, and keep when each tick was sent last."""
+        self._sign.leave()
+        super().close()
+
+
+_ours: list[Sign] = []  # one in a worker and in each of its children, none elsewhere
+
+
+@celeryd_init.connect
+def _introduce(**_: object) -> None:
+    _ours[:] = [Sign(Part.worker, os.getpid())]  # the children inherit the parent's name
+
+
+@task_prerun.connect
+def _hear(task: Any = None, **_: object) -> None:  # noqa: ANN401 - Celery hands its own task
+    for sign in _ours:
+        ticked_at = (task.request.headers or {}).get(TICKED_AT)
+        late = utc_now() - datetime.fromisoformat(ticked_at) if ticked_at else None
+        sign.give(
+            lag=max(0.0, late.total_seconds()) if late is not None else None,
+            doing=task.name.removeprefix("newsletter."),
+        )
+
+
+@worker_shutdown.connect
+def _say_goodbye(**_: object) -> None:
+    for sign in _ours:
+        sign.leave()

@@ -1,0 +1,102 @@
+"""Signs of life: who ticks, who works, who fell silent; and what the health page says of it."""
+
+import os
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session
+
+from newsletter import pulse
+from newsletter.clock import utc_now
+from newsletter.database import reading
+from newsletter.pulse import Part
+from tests.conftest import Configure
+from tests.processes import free_port, running, surroundings, wait_until
+from tests.servers import Redis
+
+
+def test_a_process_that_says_nothing_for_many_ticks_has_fallen_silent(
+    session: Session, now: datetime
+) -> None:
+    pulse.sign(session, Part.beat, "one:1", began_at=now, now=now)
+    pulse.sign(session, Part.beat, "two:2", began_at=now, now=now + timedelta(minutes=5))
+
+    known = pulse.life(session, Part.beat, now=now + timedelta(minutes=5, seconds=20))
+
+    assert [one.name for one in known.alive] == ["two:2"]
+    assert [one.name for one in known.silent] == ["one:1"]
+    assert not known.is_gone
+
+
+def test_when_the_last_one_fell_silent_or_left_the_part_is_gone(
+    session: Session, now: datetime
+) -> None:
+    assert not pulse.life(session, Part.beat, now=now).is_gone, "there never was one"
+
+    pulse.sign(session, Part.beat, "one:1", began_at=now, now=now)
+    pulse.leave(session, Part.beat, "one:1", now=now + timedelta(seconds=5))
+
+    known = pulse.life(session, Part.beat, now=now + timedelta(seconds=6))
+    assert known.is_gone
+    assert known.silent == ()
+    assert known.last_seen_at == now + timedelta(seconds=5)
+
+
+def test_the_worst_lag_of_those_alive_counts(session: Session, now: datetime) -> None:
+    for name, lag, ago in (("a:1", 0.2, 0), ("b:1", 4.5, 10), ("c:1", 99.0, 3600)):
+        seen = now - timedelta(seconds=ago)
+        pulse.sign(session, Part.worker, name, began_at=seen, lag=lag, doing="send", now=seen)
+
+    assert pulse.life(session, Part.worker, now=now).lag == 4.5
+
+
+def test_the_long_gone_are_forgotten_save_the_last_of_each_part(
+    session: Session, now: datetime
+) -> None:
+    for days in (9, 8, 7):
+        seen = now - timedelta(days=days)
+        pulse.sign(session, Part.beat, f"host:{days}", began_at=seen, now=seen)
+
+    pulse.forget_the_long_gone(session, now=now)
+
+    assert [one.name for one in pulse.life(session, Part.beat, now=now).silent] == ["host:7"]
+
+
+@pytest.mark.processes
+def test_the_real_processes_give_signs_and_say_goodbye(
+    tmp_path: Path, postgresql_database: str, redis: Redis, configure: Configure
+) -> None:
+    own = {
+        "database_url": postgresql_database,
+        "broker_url": redis.url,
+        "redis_url": redis.url,
+        "tick": "0.5",
+        "home": str(tmp_path / "var"),
+        "port": str(free_port()),
+    }
+    configure(**own)
+    environment = surroundings({f"NEWSLETTER_{name.upper()}": value for name, value in own.items()})
+
+    def alive(part: Part) -> tuple[pulse.Pulse, ...]:
+        with reading() as session:
+            return pulse.life(session, part, now=utc_now()).alive
+
+    with ExitStack() as stack:
+        stack.enter_context(running("worker", folder=tmp_path, environment=environment))
+        stack.enter_context(running("beat", folder=tmp_path, environment=environment))
+        wait_until(lambda: alive(Part.beat), within=30, what="a sign from beat")
+        wait_until(lambda: alive(Part.worker), within=30, what="a sign from the worker")
+        [worker] = alive(Part.worker)
+
+    assert worker.lag is not None
+    assert 0 <= worker.lag < 60
+    assert worker.doing
+    assert worker.name.endswith(tuple("0123456789"))
+    assert str(os.getpid()) != worker.name.rpartition(":")[2]
+    with reading() as session:
+        assert pulse.life(session, Part.beat, now=utc_now()).is_gone
+        assert pulse.life(session, Part.worker, now=utc_now()).is_gone
+        assert session.connection().execute(text("SELECT bool_and(ended) FROM pulse")).scalar()
