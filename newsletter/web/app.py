@@ -131,8 +131,12 @@ def create_app() -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _unexpected)
+    # Of the routers, not of the application: an included router's routes are not among its own.
     app.state.parts = staff.parts_of(
-        path for route in app.routes if isinstance(path := getattr(route, "path", None), str)
+        path
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(path := getattr(route, "path", None), str)
     )
     return app
 

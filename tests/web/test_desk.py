@@ -37,6 +37,16 @@ def test_the_desk_shows_the_words_the_comparisons_and_the_mail(web: TestClient, 
     assert web.get("/desk").status_code == 200
 
 
+def test_the_menu_shows_the_parts_that_are_served_to_those_who_may_go_there(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    assert '<a href="/desk" aria-current="page">Digests</a>' in web.get("/desk").text
+
+    signed_in(web, roles={Role.operator}, name="Olga", now=now)
+    operators = web.get("/accounts")
+    assert 'href="/desk"' not in operators.text
+
+
 def test_a_comparison_moves_down_and_the_log_knows_who(web: TestClient, ada: Staff) -> None:
     first, second, third = (place.revision_id for place in standing().places)
 
