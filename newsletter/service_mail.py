@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """What a letter is; its template pair has the same name."""
 
     confirm = "confirm"
+    sign_in = "sign_in"
+    invitation = "invitation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,16 @@ FORMS: Final[dict[Kind, Form]] = {
         subject="Confirm: {publication}",
         preheader="One press, and the next edition comes to you.",
         asked_for=True,
+    ),
+    Kind.sign_in: Form(
+        subject="Sign in to {publication}",
+        preheader="The link works once, for a quarter of an hour.",
+        useful_for=timedelta(minutes=15),
+    ),
+    Kind.invitation: Form(
+        subject="{by} gave you an account: {publication}",
+        preheader="The link works once, for three days.",
+        useful_for=timedelta(days=3),
     ),
 }
 

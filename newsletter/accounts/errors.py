@@ -53,3 +53,34 @@ class NoSuchZone(AccountError):
     def __init__(self, zone: str) -> None:
         super().__init__(f"There is no time zone {zone!r}; it is written like Europe/Berlin.")
         self.zone = zone
+
+
+class WrongCode(AccountError):
+    """Not the code of this moment, used before, or made by another device."""
+
+    def __init__(self) -> None:
+        super().__init__("That code is not right, or it was used already; wait for the next one.")
+
+
+class TokenNameTaken(AccountError):
+    """A token is known by its name, and ended by it."""
+
+    def __init__(self, name: str) -> None:
+        said = f"There is a token {name!r} already" if name else "A token needs a name"
+        super().__init__(f"{said}; name it after the program that will hold it.")
+        self.name = name
+
+
+class NoSuchToken(AccountError):
+    """That account has no token of that name."""
+
+    def __init__(self, who: str, name: str) -> None:
+        super().__init__(f"{who} has no token {name!r}; `newsletter accounts tokens` lists them.")
+        self.who, self.name = who, name
+
+
+class WrongPassword(AccountError):
+    """A change of password asks for the one that holds."""
+
+    def __init__(self) -> None:
+        super().__init__("That is not the password that you have now.")

@@ -5,9 +5,9 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, cast
 
-from sqlalchemy import delete
+from sqlalchemy import CursorResult, delete
 from sqlmodel import Session, col, select, update
 
 from newsletter.accounts import audit
@@ -67,6 +67,22 @@ def begin(  # noqa: PLR0913 - all that a login says about itself
     return token
 
 
+def complete(
+    session: Session, login: Login, account: Account, *, good_for: timedelta, now: datetime
+) -> None:
+    """The second step is done as well: *login* opens what *account* may open."""
+    login.awaits_code, login.ends_at = False, now + good_for
+    session.add(login)
+    audit.note(
+        session,
+        by=account.name,
+        action="login.begun",
+        subject=account.name,
+        after={"how": f"{login.how} and code"},
+        now=now,
+    )
+
+
 def find(session: Session, token: str, *, now: datetime) -> Found | None:
     """Who came in with *token*, None when that login has ended or its account is kept out.
 
@@ -113,6 +129,21 @@ def end(session: Session, login: Login, account: Account, *, by: str, now: datet
     """End one login: its token opens nothing from now on."""
     session.delete(login)
     audit.note(session, by=by, action="login.ended", subject=account.name, now=now)
+
+
+def end_all(session: Session, account: Account, *, by: str, now: datetime) -> int:
+    """End every login of *account*; returns how many there were."""
+    ended = session.execute(delete(Login).where(col(Login.account_id) == account.id))
+    count = cast("CursorResult[Any]", ended).rowcount
+    audit.note(
+        session,
+        by=by,
+        action="login.ended",
+        subject=account.name,
+        after={"all_of_them": count},
+        now=now,
+    )
+    return count
 
 
 def key_of(token: str) -> bytes:

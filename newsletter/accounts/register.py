@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -21,6 +22,8 @@ from newsletter.accounts.models import Account, ApiToken, Login, Role
 from subscribers.addresses import BadAddress, normal_form
 
 _LONGEST_NAME: Final = 120  # characters
+_OCEANS: Final = {"Atlantic", "Indian", "Pacific"}
+_PLACES: Final = {"Africa", "America", "Antarctica", "Asia", "Australia", "Europe"} | _OCEANS
 
 
 def add(  # noqa: PLR0913 - all that an account says about itself
@@ -101,8 +104,19 @@ def set_roles(
 def set_password(  # noqa: PLR0913 - who gives what to whom, and which login stays
     session: Session, account: Account, password: str, *, by: str, now: datetime, keep: bytes = b""
 ) -> None:
-    """Give *account* that password, and end its logins, except the one whose key is *keep*."""
-    account.password = passwords.hashed(password, known=(account.address, account.name))
+    """Give *account* that password, and end its logins, except the one whose key is *keep*.
+
+    Raises WeakPassword.
+    """
+    hashed = passwords.hashed(password, known=(account.address, account.name))
+    keep_password(session, account, hashed, by=by, now=now, keep=keep)
+
+
+def keep_password(  # noqa: PLR0913 - as set_password
+    session: Session, account: Account, hashed: str, *, by: str, now: datetime, keep: bytes = b""
+) -> None:
+    """As ``set_password``, with a password that was hashed before the transaction began."""
+    account.password = hashed
     session.add(account)
     session.execute(
         delete(Login).where(col(Login.account_id) == account.id, col(Login.key) != keep)
@@ -150,6 +164,15 @@ def joined(roles: Iterable[Role]) -> str:
     """*roles* as they are kept: each once, in the order of Role."""
     wanted = frozenset(roles)
     return " ".join(role for role in Role if role in wanted)
+
+
+@cache
+def zones() -> tuple[str, ...]:
+    """The zones that places have; the others are their former or technical names."""
+    return (
+        "UTC",
+        *sorted(one for one in available_timezones() if one.partition("/")[0] in _PLACES),
+    )
 
 
 def checked_zone(zone: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlmodel import Session
 
+from newsletter.accounts.models import Account
 from newsletter.service_mail import FORMS, Form, Kind, ServiceMail
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
 
@@ -52,7 +53,15 @@ def _subscriber(session: Session, letter: ServiceMail, form: Form) -> To | Nobod
     return To(person.address, person.name or "", person.id)
 
 
+def _account(session: Session, letter: ServiceMail, _form: Form) -> To | Nobody:
+    account = session.get(Account, letter.account_id)
+    if account is None or account.disabled_at is not None:
+        return Nobody("the account is disabled")
+    return To(account.address, account.name)
+
+
 #: How an address is found for each kind of person.
 BOOKS: Final[dict[str, Callable[[Session, ServiceMail, Form], To | Nobody]]] = {
     "subscriber": _subscriber,
+    "account": _account,
 }

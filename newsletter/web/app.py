@@ -27,13 +27,19 @@ from newsletter.accounts.errors import (
     NoName,
     NoRoles,
     NoSuchAccount,
+    NoSuchToken,
     NoSuchZone,
     WeakPassword,
+    WrongCode,
+    WrongPassword,
 )
 from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
+from newsletter.knocking import TooOften
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
+from newsletter.tickets import NoSuchTicket, TicketError
 from newsletter.web import (
+    account,
     compare,
     desk,
     entering,
@@ -43,6 +49,7 @@ from newsletter.web import (
     pages,
     pixel,
     readers,
+    second_step,
     staff,
     static,
     webhooks,
@@ -50,7 +57,8 @@ from newsletter.web import (
 from newsletter.web.desk import board
 from newsletter.web.desk.mail import NoSuchReader
 from newsletter.web.readers import BrokenLink
-from newsletter.web.staff import FormRefused, NotAllowed, NotSignedIn
+from newsletter.web.second_step import NobodyWaits
+from newsletter.web.staff import FormRefused, NotAllowed, NotInPerson, NotSignedIn
 from subscribers.addresses import BadAddress
 from subscribers.subscription import AddressSuppressed, SubscriberError
 
@@ -83,8 +91,15 @@ STATUS: Final[dict[type[Exception], int]] = {
     NoRoles: status.HTTP_422_UNPROCESSABLE_CONTENT,
     NoSuchZone: status.HTTP_422_UNPROCESSABLE_CONTENT,
     WeakPassword: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    NoSuchToken: status.HTTP_404_NOT_FOUND,
+    WrongCode: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    WrongPassword: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    TooOften: status.HTTP_429_TOO_MANY_REQUESTS,
+    TicketError: status.HTTP_410_GONE,
+    NoSuchTicket: status.HTTP_404_NOT_FOUND,
     NotSignedIn: status.HTTP_401_UNAUTHORIZED,
     NotAllowed: status.HTTP_403_FORBIDDEN,
+    NotInPerson: status.HTTP_403_FORBIDDEN,
     FormRefused: status.HTTP_403_FORBIDDEN,
     # Never 403, which Postmark takes for good, and never 406, which Mailgun does: a provider
     # whose secret we hold wrongly must go on trying until an operator has put it right.
@@ -96,7 +111,20 @@ STATUS: Final[dict[type[Exception], int]] = {
 #: Every part of the site, in the order in which addresses are tried.
 ROUTERS: Final = tuple(
     part.router
-    for part in (readers, compare, webhooks, intake, front, entering, desk, board, health, static)
+    for part in (
+        readers,
+        compare,
+        webhooks,
+        intake,
+        front,
+        entering,
+        second_step,
+        account,
+        desk,
+        board,
+        health,
+        static,
+    )
 )
 
 _LARGEST_FORM: Final = 64 * 1024  # bytes; routes that take more say so themselves
@@ -126,6 +154,7 @@ def create_app() -> FastAPI:
     for known in STATUS:
         app.add_exception_handler(known, _domain_error)
     app.add_exception_handler(NotSignedIn, staff.ask_to_sign_in)
+    app.add_exception_handler(NobodyWaits, second_step.start_over)
     for unreachable in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(unreachable, _store_away)
     app.add_exception_handler(HTTPException, _http_error)
@@ -164,6 +193,8 @@ async def _domain_error(request: Request, error: Exception) -> Response:
     code = status_of(error)
     log.info("request.refused", status=code, why=type(error).__name__)
     headers = _AGAIN_AFTER if code == status.HTTP_503_SERVICE_UNAVAILABLE else None
+    if isinstance(error, TooOften):
+        headers = {"Retry-After": str(error.wait)}
     return pages.refusal(request, code, str(error), headers)
 
 

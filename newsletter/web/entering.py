@@ -1,22 +1,25 @@
-"""Coming in and going out: the staff's door, and everybody's page about themselves."""
+"""Coming in and going out: the staff's door, by password, by mailed link, and by the demo's button."""
 
 from datetime import timedelta
 from typing import Annotated, Final
+from urllib.parse import urlencode
 
 import structlog
 from fastapi import APIRouter, Depends, Request
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from newsletter import database
+from newsletter import database, invitations
 from newsletter.accounts import demo, logins, passwords, register
 from newsletter.accounts.models import Account
+from newsletter.knocking import Door, TooOften, knock, welcome
 from newsletter.settings import settings
 from newsletter.web import staff
 from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.pages import LOOK, page
 from newsletter.web.readers import SentForm
-from newsletter.web.staff import Caller, Figures, StaffForm, refuse_other_sites, staff_page
+from newsletter.web.staff import Caller, Figures, StaffForm, refuse_other_sites
 
 log = structlog.get_logger()
 
@@ -32,26 +35,59 @@ FromHere = Annotated[None, Depends(refuse_other_sites)]
 def sign_in_form(request: Request, caller: Caller, session: Reading, next: str = "") -> Response:  # noqa: A002 - the address that others link to says next
     """Ask who is there; whoever has come in already is led on."""
     if caller is not None:
-        return RedirectResponse(_onward(next) or caller.home, 303)
+        return RedirectResponse(onward(next) or caller.home, 303)
     is_open = _is_at_home(request) and demo.account(session) is not None
-    return page("sign_in.html", next=_onward(next), address="", error="", demo=is_open)
+    return page("sign_in.html", next=onward(next), address="", error="", demo=is_open)
 
 
 @router.post("/sign-in")
 def sign_in(_: FromHere, request: Request, form: SentForm, now: Now) -> Response:
     """By address and password. What was wrong with them is never said."""
-    address = form.get("address", "")
+    address = form.get("address", "").strip()
+    try:
+        knock(Door.password, account=address.casefold(), host=host_of(request), now=now)
+    except TooOften as refused:
+        return _asked_again(form, str(refused), status=429, wait=refused.wait)
     with database.reading() as session:
         account = register.by_address(session, address)
         kept = account.password if account is not None and account.disabled_at is None else None
     # Outside of any transaction: it takes a tenth of a second, and longer when many knock.
     if not passwords.matches(kept, form.get("password", "")) or account is None:
         log.info("login.refused", account=account.id if account else None)
-        onward = _onward(form.get("next", ""))
-        return page(
-            "sign_in.html", status=401, next=onward, address=address, error=_WRONG, demo=False
-        )
-    return _let_in(request, account.id or 0, form, how="password", now=now)
+        return _asked_again(form, _WRONG, status=401)
+    welcome(Door.password, account=address.casefold())
+    return let_in(request, account.id or 0, form, how="password", now=now)
+
+
+@router.post("/sign-in/link")
+def mail_link(_: FromHere, request: Request, form: SentForm, now: Now) -> Response:
+    """Mail a link. The answer is the same, and as quick, whether anybody has that address."""
+    address, wanted = form.get("address", "").strip(), onward(form.get("next", ""))
+    if not address:
+        return _asked_again(form, "Say which address the link is to go to.", status=422)
+    try:
+        knock(Door.link, account=address.casefold(), host=host_of(request), now=now)
+    except TooOften as refused:
+        return _asked_again(form, str(refused), status=429, wait=refused.wait)
+    answer = page("sign_in_mailed.html", address=address, inbox=_inbox(request))
+    # After the answer has left: how long it takes would say whether there is such an account.
+    answer.background = BackgroundTask(_mail, address, wanted, now)
+    return answer
+
+
+@router.api_route("/sign-in/link/{ticket}", methods=LOOK)
+def show_link(ticket: str, session: Reading, now: Now, next: str = "") -> Response:  # noqa: A002 - as above
+    """What the mailed link opens: a page with a button, since scanners open every link."""
+    guest = invitations.guest(session, ticket, now=now)
+    return page("sign_in_link.html", guest=guest, ticket=ticket, next=onward(next))
+
+
+@router.post("/sign-in/link/{ticket}")
+def use_link(_: FromHere, request: Request, ticket: str, form: SentForm, now: Now) -> Response:
+    """The button: the link is used up, and its owner is in."""
+    with database.unit_of_work() as session:
+        guest = invitations.use(session, ticket, now=now)
+    return let_in(request, guest.account_id, form, how="mailed link", now=now)
 
 
 @router.post("/sign-in/demo")
@@ -63,7 +99,7 @@ def sign_in_to_the_demo(_: FromHere, request: Request, form: SentForm, now: Now)
         account = demo.account(session)
     if account is None:
         raise HTTPException(404)
-    return _let_in(request, account.id or 0, form, how="the demo's door", now=now)
+    return let_in(request, account.id or 0, form, how="the demo's door", now=now)
 
 
 @router.post("/sign-out")
@@ -78,37 +114,11 @@ def sign_out(who: Figures, form: StaffForm, session: Transaction, now: Now) -> R
     return answer
 
 
-@router.api_route("/account", methods=LOOK)
-def show_account(who: Figures, session: Reading, now: Now, done: str = "") -> Response:
-    """Who they are here, and every browser that they have come in with."""
-    known = [
-        (logins.name_of(one), one, one.key == who.login)
-        for one in logins.of(session, who.account_id, now=now)
-    ]
-    account = session.get_one(Account, who.account_id)
-    return staff_page("account.html", who=who, account=account, logins=known, done=done, now=now)
-
-
-@router.post("/account/logins/{name}/end")
-def end_login(
-    who: Figures,
-    name: str,
-    form: StaffForm,  # noqa: ARG001 - it proves that it was they who pressed
-    session: Transaction,
-    now: Now,
-) -> Response:
-    """End one of one's own logins, in whatever browser it is."""
-    account = session.get_one(Account, who.account_id)
-    for login in logins.of(session, who.account_id, now=now):
-        if logins.name_of(login) == name:
-            logins.end(session, login, account, by=who.name, now=now)
-    return RedirectResponse("/account?done=ended#logins", 303)
-
-
-def _let_in(
+def let_in(
     request: Request, account_id: int, form: dict[str, str], *, how: str, now: Now
 ) -> Response:
-    good_for = timedelta(days=settings().accounts.days)
+    """Begin a login of that account; one with a second step is asked for its code next."""
+    good_for = login_for()
     with database.unit_of_work() as session:
         account = session.get_one(Account, account_id)
         token = logins.begin(
@@ -119,14 +129,49 @@ def _let_in(
             good_for=good_for,
             now=now,
         )
-    onward = _onward(form.get("next", "")) or "/sign-in"  # which leads everybody to their own page
-    answer = RedirectResponse(onward, 303)
+        asks_for_a_code = account.code_secret is not None
+    wanted = onward(form.get("next", ""))
+    target = wanted or "/sign-in"  # which leads everybody to their own page
+    if asks_for_a_code:
+        target = "/sign-in/code" + (f"?{urlencode({'next': wanted})}" if wanted else "")
+    answer = RedirectResponse(target, 303)
     staff.give_cookie(answer, token, seconds=int(good_for.total_seconds()))
     return answer
 
 
-def _onward(address: str) -> str:
+def login_for() -> timedelta:
+    """How long a login is good for."""
+    return timedelta(days=settings().accounts.days)
+
+
+def onward(address: str) -> str:
+    """*address* if it is one of ours, else nothing."""
     return address if staff.is_here(address) else ""
+
+
+def host_of(request: Request) -> str:
+    """Where the request comes from, as the proxies that are believed say it."""
+    return request.client.host if request.client else ""
+
+
+def _mail(address: str, wanted: str, now: Now) -> None:
+    with database.unit_of_work() as session:
+        invitations.mail_link(session, address, onward=wanted, now=now)
+
+
+def _asked_again(form: dict[str, str], error: str, *, status: int, wait: int = 0) -> Response:
+    address, wanted = form.get("address", ""), onward(form.get("next", ""))
+    answer = page(
+        "sign_in.html", status=status, next=wanted, address=address, error=error, demo=False
+    )
+    if wait:
+        answer.headers["retry-after"] = str(wait)
+    return answer
+
+
+def _inbox(request: Request) -> str:
+    """Where the embedded default's mail arrives, for whoever sits at that machine."""
+    return settings().sandbox_url if _is_at_home(request) else ""
 
 
 def _is_at_home(request: Request) -> bool:
@@ -134,5 +179,5 @@ def _is_at_home(request: Request) -> bool:
 
     The name counts as well: a foreign page may have its own name lead here.
     """
-    caller = request.client.host if request.client else ""
+    caller = host_of(request)
     return settings().is_embedded and caller in _AT_HOME and request.url.hostname in _AT_HOME

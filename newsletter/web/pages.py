@@ -101,7 +101,9 @@ _TITLES: Final = {
     404: ("Nothing here", "If a link in a mail led here, open it from the mail once more."),
     405: ("Not that way", "Open the link from the mail, and use the button on its page."),
     409: ("That has changed meanwhile", "Look at it as it stands now, then decide again."),
+    410: ("Not any more", "The page or the mail that it came from can give you a new one."),
     413: ("Too much at once", "Nothing on these pages needs that much."),
+    429: ("Too many tries", "Wait a little, then try again."),
     500: ("Our mistake", "Nothing was changed. Please try again in a minute."),
     503: ("Not just now", "Nothing was changed. Please try again in a minute."),
 }
@@ -144,6 +146,7 @@ def templates() -> Environment:
     made.globals["asset"] = asset
     made.filters |= {"day": day, "moment": moment, "clock": clock, "soon": soon, "count": count}
     made.filters["browser"] = browser
+    made.filters["groups"] = groups
     return made
 
 
@@ -174,6 +177,11 @@ def clock(at: datetime, zone: str = "UTC") -> str:
 def soon(at: datetime, now: datetime, zone: str = "UTC") -> str:
     """The clock to the second for what is hours away, else the day as well."""
     return clock(at, zone) if abs(at - now) < timedelta(hours=12) else moment(at, zone)
+
+
+def groups(long: str) -> str:
+    """``ABCD EFGH``: what is to be typed, four characters at a time."""
+    return " ".join(long[at : at + 4] for at in range(0, len(long), 4))
 
 
 def count(number: int) -> str:

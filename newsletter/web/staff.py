@@ -19,8 +19,8 @@ from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from newsletter import database
-from newsletter.accounts import logins, register
-from newsletter.accounts.models import Role
+from newsletter.accounts import logins, register, tokens
+from newsletter.accounts.models import Account, Role
 from newsletter.settings import settings
 from newsletter.web import pages
 from newsletter.web.doors import Now
@@ -94,6 +94,13 @@ class NotAllowed(Exception):
         super().__init__(f"This is for {' or '.join(_WORDS[role] for role in wanted)}.")
 
 
+class NotInPerson(Exception):
+    """A program's token does not open what is about keys and accounts."""
+
+    def __init__(self) -> None:
+        super().__init__("This is for people who have signed in with a browser, not for a token.")
+
+
 class FormRefused(Exception):
     """The form was not made for this login: another site's, or one from before they came in."""
 
@@ -137,7 +144,13 @@ def take_cookie(answer: Response) -> None:
 
 
 def find_caller(request: Request, now: Now) -> SignedIn | None:
-    """Who is calling, None for a stranger. Its transaction is over before the route's begins."""
+    """Who is calling, None for a stranger. Its transaction is over before the route's begins.
+
+    A program says ``Authorization: Bearer TOKEN``; what a browser holds does not count beside it.
+    """
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        return _of_a_program(request, bearer.strip(), now) if scheme.lower() == "bearer" else None
     token = request.cookies.get(cookie_name(), "")
     if not token:
         return None
@@ -145,23 +158,41 @@ def find_caller(request: Request, now: Now) -> SignedIn | None:
         found = logins.find(session, token, now=now)
         if found is None or found.login.awaits_code:
             return None
-        account, login = found.account, found.login
-        caller = SignedIn(
-            account_id=account.id or 0,
-            name=account.name,
-            address=account.address,
-            roles=register.roles_of(account),
-            zone=account.zone,
-            csrf=logins.csrf_of(token),
-            here=request.url.path,
-            login=login.key,
-            parts=_served(request),
-        )
-        is_long_unseen = logins.is_long_unseen(login, now=now)
+        csrf, key = logins.csrf_of(token), found.login.key
+        caller = _signed_in(request, found.account, csrf=csrf, login=key)
+        is_long_unseen = logins.is_long_unseen(found.login, now=now)
     if is_long_unseen:
         with database.unit_of_work() as session:
             logins.saw(session, caller.login, now=now)
     return caller
+
+
+def _of_a_program(request: Request, token: str, now: Now) -> SignedIn | None:
+    with database.reading() as session:
+        found = tokens.find(session, token, now=now)
+        if found is None:
+            return None
+        caller = _signed_in(request, found.account, csrf="", login=b"")
+        token_id = found.token.id or 0
+        is_long_unseen = tokens.is_long_unseen(found.token, now=now)
+    if is_long_unseen:
+        with database.unit_of_work() as session:
+            tokens.saw(session, token_id, now=now)
+    return caller
+
+
+def _signed_in(request: Request, account: Account, *, csrf: str, login: bytes) -> SignedIn:
+    return SignedIn(
+        account_id=account.id or 0,
+        name=account.name,
+        address=account.address,
+        roles=register.roles_of(account),
+        zone=account.zone,
+        csrf=csrf,
+        here=request.url.path,
+        login=login,
+        parts=_served(request),
+    )
 
 
 Caller = Annotated[SignedIn | None, Depends(find_caller)]
@@ -182,6 +213,21 @@ def _role(*wanted: Role) -> Callable[[SignedIn | None], SignedIn]:
 Figures = Annotated[SignedIn, Depends(_role(*Role))]
 Editor = Annotated[SignedIn, Depends(_role(Role.editor))]
 Operator = Annotated[SignedIn, Depends(_role(Role.operator))]
+
+
+def _in_person(caller: Figures) -> SignedIn:
+    if not caller.login:
+        raise NotInPerson
+    return caller
+
+
+def _an_operator_in_person(caller: Operator) -> SignedIn:
+    return _in_person(caller)
+
+
+#: Whoever came in with a browser: a program makes itself no further keys and lets nobody in.
+InPerson = Annotated[SignedIn, Depends(_in_person)]
+OperatorInPerson = Annotated[SignedIn, Depends(_an_operator_in_person)]
 
 
 def refuse_other_sites(request: Request) -> None:

@@ -1,25 +1,37 @@
 """A mail scanner opens every link in every mail, by GET and by HEAD: nothing changes."""
 
+from datetime import datetime, timedelta
+
 from fastapi.routing import APIRoute
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from newsletter.database import reading
+from newsletter import tickets
+from newsletter.database import reading, unit_of_work
+from newsletter.tickets import Purpose
 from newsletter.web.app import ROUTERS
 from tests.web.scene import Sent, on_both
+from tests.web.staffing import an_account
 
-TABLES = ("subscriber", "consent", "suppression", "digest", "delivery", "batch", "rendition")
+TABLES = (
+    *("subscriber", "consent", "suppression", "digest", "delivery", "batch", "rendition"),
+    *("ticket", "account", "account_login", "audit"),
+)
 
 
 @on_both
-def test_nothing_a_scanner_can_open_changes_anybody(web: TestClient, sent: Sent) -> None:
+def test_nothing_a_scanner_can_open_changes_anybody(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    ticket = _a_ticket(now)
     before = _everything()
 
-    for path in _every_address(sent):
+    for path in _every_address(sent, ticket):
         for method in ("GET", "HEAD"):
             answer = web.request(method, path)
             asked_who = answer.headers.get("location", "").startswith("/sign-in")
             assert answer.status_code in {200, 404} or asked_who, path
+            assert "set-cookie" not in answer.headers, path
 
     assert _everything() == before
 
@@ -28,7 +40,7 @@ def test_nothing_a_scanner_can_open_changes_anybody(web: TestClient, sent: Sent)
 def test_looking_at_the_pixel_is_all_that_a_scanner_leaves_behind(
     web: TestClient, sent: Sent
 ) -> None:
-    for path in _every_address(sent):
+    for path in _every_address(sent, "spent"):
         web.get(path, headers={"user-agent": "Mozilla/5.0 (Windows NT 10.0) a scanner"})
 
     with reading() as session:
@@ -36,7 +48,7 @@ def test_looking_at_the_pixel_is_all_that_a_scanner_leaves_behind(
     assert kinds == ["opened"]
 
 
-def _every_address(sent: Sent) -> list[str]:
+def _every_address(sent: Sent, ticket: str) -> list[str]:
     """Every route that answers a GET, with the links of a real copy in it."""
     tokens = {"u": sent.unsubscribe, "p": sent.preferences, "v": sent.view, "o": sent.open}
     found = [f"/o/{sent.open}.gif"]
@@ -45,10 +57,18 @@ def _every_address(sent: Sent) -> list[str]:
             if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
                 kind = route.path.split("/")[1]
                 path = route.path.replace("{token}", tokens.get(kind, ""))
-                path = path.replace("{issue}", sent.issue)
+                path = path.replace("{issue}", sent.issue).replace("{ticket}", ticket)
                 found.append(path.replace("{slug}", "smolvlm2-vs-mistral-3-small"))
     assert not any("{" in path for path in found), "this test knows no value for a new parameter"
     return found
+
+
+def _a_ticket(now: datetime) -> str:
+    """A link by which somebody of the staff could come in."""
+    with unit_of_work() as session:
+        account = an_account(session, now=now)
+        good_for = timedelta(hours=1)
+        return tickets.issue(session, Purpose.sign_in, str(account.id), now=now, good_for=good_for)
 
 
 def _everything() -> dict[str, list[tuple[object, ...]]]:
