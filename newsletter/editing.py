@@ -1,6 +1,6 @@
 """An editor's change: made to the content as it stands, kept as a version, and written in the log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -10,6 +10,7 @@ from digests import versions
 from digests.differences import Difference, differences
 from digests.draft import Draft, Edit
 from digests.models import Digest, DigestVersion
+from digests.versions import NoSuchVersion
 from newsletter.accounts import audit
 
 log = structlog.get_logger()
@@ -38,6 +39,28 @@ def edit(  # noqa: PLR0913 - what, on which version, by whom and when
         )
         log.info("digest.edited", digest=digest.issue, version=saved.number)
     return saved
+
+
+def reword(  # noqa: PLR0913 - the same
+    session: Session, digest: Digest, named: Mapping[str, str], *, seen: int, by: str, now: datetime
+) -> DigestVersion | None:
+    """Set the words in *named* (subject, preheader, opening), written on version *seen*.
+
+    Whatever others have saved since stays, and is no reason to refuse, unless it is
+    one of these very words: then Overtaken, and nothing is overwritten.
+    """
+    if seen != digest.version and _untouched(session, digest, named, since=seen):
+        seen = digest.version
+    return edit(session, digest, lambda draft: draft.reworded(**named), seen=seen, by=by, now=now)
+
+
+def _untouched(session: Session, digest: Digest, parts: Iterable[str], *, since: int) -> bool:
+    try:
+        then = versions.at(session, digest, since)
+    except NoSuchVersion:
+        return False
+    today = versions.read(session, digest)
+    return all(getattr(then, part) == getattr(today, part) for part in parts)
 
 
 def restore(  # noqa: PLR0913 - the same

@@ -54,7 +54,7 @@ from newsletter.web import (
     static,
     webhooks,
 )
-from newsletter.web.desk import board
+from newsletter.web.desk import board, changes
 from newsletter.web.desk.mail import NoSuchReader
 from newsletter.web.readers import BrokenLink
 from newsletter.web.second_step import NobodyWaits
@@ -121,6 +121,7 @@ ROUTERS: Final = tuple(
         second_step,
         account,
         desk,
+        changes,
         board,
         health,
         static,

@@ -1,9 +1,12 @@
 """The web application on a real database, with one edition that three readers have."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
@@ -12,7 +15,11 @@ from newsletter.database import unit_of_work
 from newsletter.links import Purpose
 from newsletter.web.app import create_app
 from tests.conftest import Configure
-from tests.web.scene import Sent, a_reader, a_sent_edition, link
+from tests.processes import free_port, wait_until
+from tests.web.scene import DESKTOP, Sent, a_reader, a_sent_edition, link
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture
@@ -59,3 +66,25 @@ def sent(database: str, now: datetime) -> Sent:
             click=links[Purpose.click],
             verdict=links[Purpose.verdict],
         )
+
+
+@pytest.fixture
+def site(app: FastAPI) -> Iterator[str]:
+    """The application on a real port, as its address."""
+    port = free_port()
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started, what="the web server", within=20)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture
+def page(browser: "Browser") -> Iterator["Page"]:
+    context = browser.new_context(viewport=DESKTOP)
+    yield context.new_page()
+    context.close()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from sqlmodel import Session, col, select
@@ -20,11 +20,16 @@ from subscribers.engagement import Engagement
 from subscribers.models import Subscriber
 from subscribers.subscription import add_confirmed
 
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
+
 #: For claims about what is stored; a page looks the same on either.
 on_both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 DATA: Final = Path(__file__).parent.parent / "data"
 ADA: Final = "ada@readers.example"
+PHONE: Final["ViewportSize"] = {"width": 390, "height": 844}
+DESKTOP: Final["ViewportSize"] = {"width": 1200, "height": 800}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,46 +1,16 @@
 """In a real browser: leaving by keyboard alone, without scripts; nothing for axe to find."""
 
-import threading
-from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from newsletter.database import unit_of_work
-from tests.processes import free_port, wait_until
-from tests.web.scene import Sent, a_draft, status_of
+from tests.web.scene import DESKTOP, PHONE, Sent, a_draft, status_of
 
 pytestmark = pytest.mark.browser
-
-PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
-DESKTOP: Final[ViewportSize] = {"width": 1200, "height": 800}
-
-
-@pytest.fixture
-def site(app: FastAPI) -> Iterator[str]:
-    """The application on a real port, as its address."""
-    port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    wait_until(lambda: server.started, what="the web server", within=20)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport=DESKTOP)
-    yield context.new_page()
-    context.close()
 
 
 def test_a_reader_leaves_with_the_keyboard_alone_and_without_scripts(

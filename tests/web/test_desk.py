@@ -32,7 +32,7 @@ def test_the_desk_shows_the_words_the_comparisons_and_the_mail(web: TestClient, 
 
     assert shown.status_code == 200
     assert "3 comparisons" in shown.text
-    assert "1 copies measured" in shown.text
+    assert "1 copy measured" in shown.text
     assert "sandbox" in shown.text
     assert web.get("/desk").status_code == 200
 

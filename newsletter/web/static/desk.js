@@ -1,112 +1,310 @@
-// The desk without reloading: saves as one types, reorders by dragging, shows what others change.
+// The desk without reloading: saves as one types, shows what others change, and never writes over them.
 "use strict";
 (() => {
   const desk = document.getElementById("desk");
   const words = document.getElementById("words");
-  const REGIONS = ["state", "conflict", "suggestions", "comparisons", "preflight"];
-  const dirty = new Set();
+  const REGIONS = ["state", "conflict", "suggestions", "comparisons", "preflight", "looking", "inbox"];
+  const PAUSE = 700; // milliseconds after the last key
+  const POLL = 4000;
+  const ACCEPT = { Accept: "application/json, text/html" };
+
+  // Words that are newer here than in the store, each with the version on which they were written.
+  const dirty = new Map();
+  const touched = new Set(); // ids of other fields with something in them that was not sent
   let waiting = null;
-  let busy = Promise.resolve();
+  let queue = Promise.resolve();
+  let held = false; // while a comparison is being dragged its list must not change under the hand
 
   const field = (name) => document.getElementById(name);
+  const version = () => Number(desk.dataset.version);
+  const length = (text) => [...text].length;
+
+  function say(text, bad = false) {
+    const said = document.getElementById("said");
+    said.classList.toggle("bad", bad);
+    said.textContent = text;
+  }
+
+  function saving(text) {
+    const saved = document.getElementById("saved");
+    if (saved) saved.textContent = text;
+  }
+
+  // ---- taking in a page: what changed is exchanged, what is being written stays ----
+
+  function remember() {
+    const at = document.activeElement;
+    if (!at || !desk.contains(at)) return null;
+    const row = at.closest("li[data-id]");
+    return {
+      id: at.id,
+      label: at.getAttribute("aria-label"),
+      row: row && row.dataset.id,
+      caret: typeof at.selectionStart === "number" ? [at.selectionStart, at.selectionEnd] : null,
+    };
+  }
+
+  function refocus(was) {
+    if (!was || desk.contains(document.activeElement)) return;
+    const labelled = [...desk.querySelectorAll("[aria-label]")];
+    const row = was.row && desk.querySelector(`li[data-id="${was.row}"]`);
+    const again =
+      (was.id && document.getElementById(was.id)) ||
+      (was.label && labelled.find((one) => one.getAttribute("aria-label") === was.label)) ||
+      (row && row.querySelector("button, summary"));
+    if (!again) return;
+    again.focus({ preventScroll: true });
+    if (was.caret && again.setSelectionRange) again.setSelectionRange(...was.caret);
+  }
+
+  function keepTyped() {
+    const kept = [...touched].map((id) => [id, field(id)]).filter(([, one]) => one);
+    return kept.map(([id, one]) => [id, one.type === "checkbox" ? one.checked : one.value]);
+  }
+
+  function giveBack(kept) {
+    for (const [id, value] of kept) {
+      const one = field(id);
+      if (!one) touched.delete(id);
+      else if (one.type === "checkbox") one.checked = value;
+      else one.value = value;
+    }
+  }
+
+  function takeFrame(page) {
+    const here = document.getElementById("shown");
+    const there = page.getElementById("shown");
+    const old = here.querySelector("iframe");
+    const fresh = there.querySelector("iframe");
+    if (!old || !fresh) {
+      here.replaceChildren(...there.childNodes);
+      return;
+    }
+    if (old.getAttribute("src") === fresh.getAttribute("src")) return;
+    // The new one loads behind the old one and is shown where the editor was looking.
+    for (const late of here.querySelectorAll("iframe.coming")) late.remove();
+    const next = document.adoptNode(fresh);
+    next.classList.add("coming");
+    next.addEventListener("load", () => {
+      const at = old.contentWindow ? old.contentWindow.scrollY : 0;
+      next.contentWindow.scrollTo(0, at);
+      next.classList.remove("coming");
+      old.remove();
+    }, { once: true });
+    here.append(next);
+  }
 
   function take(html) {
     const page = new DOMParser().parseFromString(html, "text/html");
     const fresh = page.getElementById("desk");
     if (!fresh) return;
-    const open = [...desk.querySelectorAll("details[open]")].map((one) => one.closest("[data-id]")?.dataset.id || one.id);
-    const focused = document.activeElement?.getAttribute("aria-label");
+    if (Number(fresh.dataset.version) < version()) return; // older than what stands here
+    if ("open" in fresh.dataset !== "open" in desk.dataset) {
+      dirty.clear();
+      location.reload(); // it can be edited no longer, or again
+      return;
+    }
+    const was = remember();
+    const typed = keepTyped();
+    const open = [...desk.querySelectorAll("details[open]")].map((one) => one.id || one.closest("li").dataset.id);
     for (const id of REGIONS) {
       const here = document.getElementById(id);
       const there = page.getElementById(id);
-      if (here && there) here.replaceWith(document.adoptNode(there));
+      if (here && there && !(held && id === "comparisons")) here.replaceWith(document.adoptNode(there));
     }
     for (const key of open) {
-      const again = document.getElementById(key) || desk.querySelector(`[data-id="${key}"] details`);
+      const again = document.getElementById(key) || desk.querySelector(`li[data-id="${key}"] details`);
       if (again) again.open = true;
     }
-    if (focused) [...desk.querySelectorAll("[aria-label]")].find((one) => one.getAttribute("aria-label") === focused)?.focus();
-    const refused = page.querySelector("#conflict section");
+    giveBack(typed);
+    takeFrame(page);
+    const form = page.getElementById("words");
     for (const name of ["subject", "preheader", "opening"]) {
-      const there = page.getElementById(name);
-      if (!dirty.has(name) && there) field(name).value = there.value;
+      if (!dirty.has(name)) show(field(name), form.elements[name].value);
+      count(name);
     }
-    // After a refusal the form keeps the old version: only the editor's own word goes on from here.
-    if (!refused) words.elements.version.value = fresh.dataset.version;
+    words.action = form.getAttribute("action");
     desk.dataset.version = fresh.dataset.version;
-    const mail = document.getElementById("mail");
-    const next = page.getElementById("mail");
-    if (mail && next && mail.getAttribute("src") !== next.getAttribute("src")) mail.src = next.getAttribute("src");
-    for (const inbox of [desk.querySelector(".inbox")]) inbox.replaceWith(document.adoptNode(page.querySelector(".inbox")));
+    desk.dataset.status = fresh.dataset.status;
+    refocus(was);
+    document.dispatchEvent(new CustomEvent("desk:taken"));
   }
 
-  function send(address, data) {
-    busy = busy.then(async () => {
-      const answer = await fetch(address, { method: "POST", body: new URLSearchParams(data) });
-      const html = await answer.text();
-      if (answer.ok || answer.status === 409) {
-        if (answer.ok) dirty.clear();
-        if (html.includes('id="desk"')) take(html);
-        else document.getElementById("state").insertAdjacentText("beforeend", "Not saved: reload the page.");
-      }
-    }).catch(() => undefined);
-    return busy;
+  // Spaces that the store drops stay under the hand that has just typed one, and so does the caret.
+  function show(one, value) {
+    const plain = (text) => text.replace(/\s+/g, " ").trim();
+    if (one === document.activeElement && plain(one.value) === plain(value)) return;
+    if (one.value !== value) one.value = value;
   }
+
+  function count(name) {
+    const value = field(name).value;
+    const counts = desk.querySelector(`[data-counts="${name}"]`);
+    if (counts) {
+      counts.textContent = `${length(value)} of about ${counts.dataset.of} shown on a phone`;
+      counts.classList.toggle("over", length(value) > Number(counts.dataset.of));
+    }
+    const shown = desk.querySelector(`[data-shows="${name}"]`);
+    if (shown) shown.textContent = value;
+  }
+
+  // ---- sending: one at a time, each on the version that the one before it left ----
+
+  async function ask(address, options = {}) {
+    const answer = await fetch(address, { ...options, headers: ACCEPT });
+    if (answer.status === 401) throw new Error("You are signed out. Sign in in another tab, then go on here: nothing of yours is lost.");
+    const isPage = (answer.headers.get("content-type") || "").startsWith("text/html");
+    if (!isPage) throw new Error((await answer.json()).detail || "That did not work.");
+    return { ok: answer.ok, html: await answer.text() };
+  }
+
+  function inTurn(step) {
+    const done = queue.then(step);
+    queue = done.catch((error) => {
+      const lost = error instanceof TypeError; // fetch's word for "no connection"
+      say(lost ? "No connection. What you typed is kept here, and saved as soon as there is one." : error.message, true);
+      saving("Not saved");
+      if (lost && dirty.size) soon(3000);
+    });
+    return done.then(() => true, () => false);
+  }
+
+  // `make` gives the fields when its turn has come; the answer to a refused save is a page as well.
+  function post(address, make, after = () => undefined) {
+    return inTurn(async () => {
+      const data = make();
+      if (!data) return;
+      saving("Saving …");
+      const answer = await ask(address(), { method: "POST", body: new URLSearchParams(data) });
+      if (answer.ok) {
+        say("");
+        after(new DOMParser().parseFromString(answer.html, "text/html").getElementById("desk"));
+      }
+      take(answer.html);
+      if (!answer.ok) say("Somebody was there first: see above.", true);
+    });
+  }
+
+  function savedWords(sent) {
+    return (fresh) => {
+      for (const [name, value] of Object.entries(sent)) {
+        if (field(name).value === value) dirty.delete(name);
+        else dirty.set(name, Number(fresh.dataset.version));
+      }
+    };
+  }
+
+  // Words written on the same version go together; empty subjects wait until there is one.
+  function saveWords() {
+    const bases = new Set(dirty.values());
+    const all = [...bases].map((base) => {
+      const sent = {};
+      return post(() => words.action, () => {
+        const names = [...dirty].filter(([name, on]) => on === base && (name !== "subject" || field(name).value.trim()));
+        if (!names.length) return null;
+        for (const [name] of names) sent[name] = field(name).value;
+        return { csrf: words.elements.csrf.value, version: base, ...sent };
+      }, (fresh) => savedWords(sent)(fresh));
+    });
+    if (dirty.has("subject") && !field("subject").value.trim()) say("A mail needs a subject; the old one stands until there is one.", true);
+    return Promise.all(all).then(() => !dirty.size);
+  }
+
+  function soon(after = PAUSE) {
+    clearTimeout(waiting);
+    waiting = setTimeout(saveWords, after);
+  }
+
+  words.addEventListener("input", (event) => {
+    const name = event.target.name;
+    if (!dirty.has(name)) dirty.set(name, version());
+    count(name);
+    saving("Not saved yet");
+    soon();
+  });
+
+  desk.addEventListener("input", (event) => {
+    if (event.target.id && !words.contains(event.target)) touched.add(event.target.id);
+  });
 
   desk.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post") return;
     event.preventDefault();
     clearTimeout(waiting);
+    if (form === words) return void saveWords();
+    if (form.method === "get") return void look(`${form.action}?${new URLSearchParams(new FormData(form))}`, form);
     const data = new FormData(form, event.submitter);
-    if (form.closest("#conflict")) dirty.clear();
-    send(form.action, data);
-  });
-
-  words.addEventListener("input", (event) => {
-    dirty.add(event.target.name);
-    const counts = desk.querySelector(`[data-counts="${event.target.name}"]`);
-    if (counts) counts.textContent = `${event.target.value.length} of about ${counts.dataset.of} shown on a phone`;
-    clearTimeout(waiting);
-    waiting = setTimeout(() => words.reportValidity() && send(words.action, new FormData(words)), 900);
-  });
-
-  desk.addEventListener("pointerdown", (event) => {
-    const grip = event.target.closest(".grip");
-    if (!grip || event.button) return;
-    const row = grip.closest("li");
-    const list = row.parentElement;
-    event.preventDefault();
-    row.classList.add("dragged");
-    const move = (at) => {
-      const over = document.elementFromPoint(at.clientX, at.clientY)?.closest("li[data-id]");
-      if (!over || over === row || over.parentElement !== list) return;
-      const box = over.getBoundingClientRect();
-      list.insertBefore(row, at.clientY > box.top + box.height / 2 ? over.nextSibling : over);
-    };
-    const drop = () => {
-      document.removeEventListener("pointermove", move);
-      row.classList.remove("dragged");
-      const data = new FormData();
-      data.set("csrf", words.elements.csrf.value);
+    const takes = form.dataset.takes;
+    const mine = [...form.elements].map((one) => one.id).filter(Boolean);
+    const action = form.getAttribute("action");
+    saveWordsBut(takes).then(() => post(() => action, () => {
       data.set("version", desk.dataset.version);
-      for (const one of list.children) data.append("order", one.dataset.id);
-      send(list.dataset.order, data);
-    };
-    document.addEventListener("pointermove", move);
-    document.addEventListener("pointerup", drop, { once: true });
+      return data;
+    }, () => {
+      if (takes) dirty.delete(takes);
+      for (const id of mine) touched.delete(id);
+      document.dispatchEvent(new CustomEvent("desk:done", { detail: { action, did: data.get("do") } }));
+    }));
   });
 
-  setInterval(async () => {
+  // What was typed is saved before anything else is asked for, save the words that are about to be replaced.
+  function saveWordsBut(name) {
+    const refused = document.querySelector("#conflict [data-part]");
+    if (refused || (name && dirty.has(name) && dirty.size === 1)) return Promise.resolve(false);
+    return saveWords();
+  }
+
+  // ---- looking at it otherwise: no reload, and the address says it ----
+
+  function look(address, form) {
+    if (form) for (const one of form.elements) touched.delete(one.id);
+    return inTurn(async () => {
+      const answer = await ask(address);
+      say("");
+      take(answer.html);
+      history.replaceState(null, "", address);
+    });
+  }
+
+  desk.addEventListener("click", (event) => {
+    const keeps = event.target.closest("a[data-keeps]");
+    const tab = event.target.closest(".tabs a");
+    if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || !(keeps || tab)) return;
+    event.preventDefault();
+    if (keeps) dirty.delete(keeps.dataset.keeps);
+    look((keeps || tab).href).then(() => dirty.size && soon());
+  });
+
+  async function poll() {
+    if (document.hidden || held) return;
+    const now = await ask0(`/desk/${desk.dataset.issue}/state.json`);
+    if (!now || (now.version === version() && now.status === desk.dataset.status)) return;
+    if (now.version > version() && now.by) say(`${now.by}: ${now.what}.`);
+    await inTurn(async () => take((await ask(location.href)).html));
+  }
+
+  async function ask0(address) {
     try {
-      const answer = await fetch(`/desk/${desk.dataset.issue}/state.json`);
-      const now = await answer.json();
-      if (String(now.version) === desk.dataset.version && now.status === desk.dataset.status) return;
-      if (dirty.size) return; // the next save is refused if somebody was there first, and shows both
-      take(await (await fetch(location.href)).text());
-      desk.dataset.status = now.status;
+      const answer = await fetch(address, { headers: ACCEPT });
+      return answer.ok ? await answer.json() : null;
     } catch {
-      return; // asked again in a moment
+      return null; // asked again in a moment
     }
-  }, 4000);
+  }
+
+  setInterval(poll, POLL);
+  addEventListener("beforeunload", (event) => {
+    if (dirty.size) event.preventDefault();
+  });
+
+  window.theDesk = {
+    say,
+    hold: (on) => { held = on; },
+    order: (address, ids) => saveWordsBut().then(() => post(() => address, () => {
+      const data = new URLSearchParams({ csrf: words.elements.csrf.value, version: desk.dataset.version });
+      for (const id of ids) data.append("order", id);
+      return data;
+    })),
+    refresh: () => inTurn(async () => take((await ask(location.href)).html)),
+  };
 })();

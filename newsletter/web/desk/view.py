@@ -1,0 +1,91 @@
+"""How the desk is looked at, as its address says it, and the page that shows it that way."""
+
+from datetime import datetime
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from fastapi import Depends
+from sqlmodel import Session
+from starlette.responses import Response
+
+from digests.draft import Draft
+from digests.models import Digest
+from digests.versions import Overtaken
+from newsletter import production
+from newsletter.web.desk.mail import eyes, sight
+from newsletter.web.desk.page import desk
+from newsletter.web.pages import QUIET
+from newsletter.web.staff import SignedIn, staff_page
+
+_POLICY: Final = f"{QUIET}; script-src 'self'; connect-src 'self'; frame-src 'self'"
+_WIDTHS: Final = ("desktop", "phone", "text")
+
+
+class View:
+    """How the mail is looked at: how wide, by day or night, with pictures or without, as whom."""
+
+    def __init__(
+        self,
+        width: str = "phone",
+        scheme: str = "light",
+        images: str = "on",
+        reader: str = "all",
+    ) -> None:
+        self.width = width if width in _WIDTHS else "phone"
+        self.scheme = "dark" if scheme == "dark" else "light"
+        self.images = "off" if images == "off" else "on"
+        self.reader = reader
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What the address says, by name."""
+        return {
+            "width": self.width,
+            "scheme": self.scheme,
+            "images": self.images,
+            "reader": self.reader,
+        }
+
+    def address(self, **changes: str) -> str:
+        """The query that shows it this way, with *changes*."""
+        return urlencode(self.parts | changes)
+
+
+Looking = Annotated[View, Depends()]
+
+
+def desk_page(  # noqa: PLR0913 - what the page shows
+    who: SignedIn,
+    digest: Digest,
+    session: Session,
+    now: datetime,
+    *,
+    view: View,
+    find: str = "",
+    search: str = "",
+    conflict: Overtaken | None = None,
+    mine: Draft | None = None,
+) -> Response:
+    """The desk of *digest*; after a refused save, with *mine* beside what stands."""
+    through = eyes(session, view.reader, find=find)
+    view.reader = through.key
+    shown = desk(session, digest, search=search, now=now)
+    return staff_page(
+        "desk.html",
+        who=who,
+        status=409 if conflict else 200,
+        policy=_POLICY,
+        desk=shown,
+        digest=digest,
+        view=view,
+        through=through,
+        search=search,
+        conflict=conflict,
+        mine=mine,
+        text=sight(session, digest, through).text if view.width == "text" else "",
+    )
+
+
+def edition(session: Session, issue: str) -> Digest:
+    """The edition that the address names. Raises NoSuchDigest."""
+    return production.by_issue(session, issue)

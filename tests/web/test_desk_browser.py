@@ -1,0 +1,227 @@
+"""The desk in a real browser: what its script promises, by mouse and by keyboard, and two editors at once."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, ViewportSize, expect
+
+from digests import versions
+from digests.draft import Draft
+from newsletter import production
+from newsletter.accounts.models import Role
+from newsletter.database import reading, unit_of_work
+from tests.processes import wait_until
+from tests.web.scene import DESKTOP, PHONE, a_draft, a_reader
+from tests.web.staffing import signed_in_browser
+
+pytestmark = pytest.mark.browser
+
+#: Opens the desk in a browser of its own, as an editor of that name.
+AtTheDesk = Callable[..., Page]
+
+SUBJECT = "Free weights, two dissents: who pays for a 2B model?"
+
+
+@pytest.fixture
+def desk(browser: Browser, site: str, now: datetime) -> Iterator[AtTheDesk]:
+    """Editors at the desk of 2026-W48; whatever their pages complain about fails the test."""
+    with unit_of_work() as session:
+        a_draft(session, now=now)
+        a_reader(session, now=now)
+    complaints: list[str] = []
+    contexts = []
+
+    def sits_down(
+        name: str = "Ada",
+        *,
+        path: str = "/desk/2026-W48",
+        viewport: ViewportSize = DESKTOP,
+        scheme: Literal["light", "dark"] = "light",
+    ) -> Page:
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        signed_in_browser(context, site, roles={Role.editor}, name=name, now=now)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(site + path)
+        return page
+
+    yield sits_down
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def standing() -> Draft:
+    with reading() as session:
+        return versions.read(session, production.by_issue(session, "latest"))
+
+
+def order(page: Page) -> list[str]:
+    return [one.split("\n")[0] for one in page.locator(".pairs-list .what").all_inner_texts()]
+
+
+def test_what_is_typed_is_counted_shown_and_saved_without_a_button(desk: AtTheDesk) -> None:
+    page = desk()
+
+    page.get_by_role("textbox", name="Subject").fill(
+        "Who pays when the weights are free, and for how long do they?"
+    )
+    page.get_by_label("Introduction").press("Control+End")
+    page.get_by_label("Introduction").press_sequentially(" And **twice**.")
+
+    expect(page.locator("[data-counts=subject]")).to_have_text("61 of about 60 shown on a phone")
+    expect(page.locator("#inbox strong")).to_have_text(
+        "Who pays when the weights are free, and for how long do they?"
+    )
+    expect(page.locator("#saved")).to_contain_text("by Ada")
+    expect(page.frame_locator("#shown iframe:not(.coming)").get_by_text("twice")).to_be_visible()
+    expect(page.locator(".findings")).to_contain_text("61 characters; a phone shows about 60")
+    assert standing().subject.startswith("Who pays when")
+    assert standing().opening.endswith("And **twice**.")
+
+
+def test_typing_on_while_the_last_words_are_saved_loses_nothing(desk: AtTheDesk) -> None:
+    page = desk()
+    subject = page.get_by_role("textbox", name="Subject")
+    subject.fill("First")
+    page.get_by_role("button", name="Move down").first.click()  # before the pause is over
+
+    subject.press("End")
+    subject.press_sequentially(" and second, and third", delay=60)
+
+    expect(subject).to_have_value("First and second, and third")
+    wait_until(
+        lambda: standing().subject == "First and second, and third", what="a save", within=10
+    )
+    assert [place.revision_id for place in standing().places] == [2, 1, 3]
+
+
+def test_comparisons_are_reordered_by_mouse_and_by_keyboard(desk: AtTheDesk) -> None:
+    page = desk()
+    first, second, third = order(page)
+
+    grip = page.locator(".grip").nth(2).bounding_box()
+    target = page.locator(".pairs-list > li").first.bounding_box()
+    assert grip is not None
+    assert target is not None
+    page.mouse.move(grip["x"] + 5, grip["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 5, target["y"] + 30, steps=4)
+    page.mouse.move(grip["x"] + 5, target["y"] + 4, steps=4)
+    page.mouse.up()
+
+    expect(page.locator("#said")).to_have_text(f"{third} is number 1 of 3.")
+    assert order(page) == [third, first, second]
+    assert [place.revision_id for place in standing().places] == [3, 1, 2]
+
+    page.get_by_role("button", name=f"Move up: {second}").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_have_text(f"{second} is number 2 of 3.")
+    expect(page.get_by_role("button", name=f"Move up: {second}")).to_be_focused()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("#said")).to_have_text(f"{second} is number 1 of 3.")
+    # It can rise no further: the focus stays with it.
+    expect(page.get_by_role("button", name=f"Move down: {second}")).to_be_focused()
+    assert order(page) == [second, third, first]
+    expect(page.frame_locator("#shown iframe:not(.coming)").locator("h2").first).to_contain_text(
+        second.split(" vs ", maxsplit=1)[0]
+    )
+
+
+def test_two_editors_at_once_see_each_other_and_overwrite_nothing(desk: AtTheDesk) -> None:
+    ada, grace = desk("Ada"), desk("Grace")
+    first, second, _ = order(ada)
+
+    # What Grace does where Ada writes nothing arrives by itself, and Ada's words are kept.
+    ada.locator("summary", has_text="…").nth(2).click()
+    ada.get_by_label("Note, in Markdown").nth(2).fill("Half a note")
+    grace.get_by_role("button", name=f"Move down: {first}").click()
+    expect(ada.locator("#said")).to_contain_text("Grace:", timeout=15_000)
+    expect(ada.locator(".pairs-list .what").first).to_contain_text(second)
+    expect(ada.get_by_label("Note, in Markdown").nth(2)).to_have_value("Half a note")
+
+    # Words of one are no obstacle to other words of the other.
+    grace.get_by_label("Preheader").fill("A preheader by Grace, long enough to be one")
+    expect(grace.locator("#saved")).to_contain_text("by Grace")
+    ada.get_by_role("textbox", name="Subject").fill("A subject by Ada, and two dissents")
+    expect(ada.locator("#saved")).to_contain_text("by Ada")
+    assert standing().preheader.startswith("A preheader by Grace")
+    assert standing().subject.startswith("A subject by Ada")
+
+    # The same words: the second to save sees both, and decides.
+    expect(grace.get_by_role("textbox", name="Subject")).to_have_value(
+        "A subject by Ada, and two dissents", timeout=15_000
+    )
+    grace.route("**/state.json", lambda route: route.abort())
+    ada.get_by_role("textbox", name="Subject").fill("Ada once more, and two dissents")
+    wait_until(lambda: "once more" in standing().subject, what="Ada's save", within=10)
+    grace.get_by_role("textbox", name="Subject").fill("A subject by Grace, and one dissent")
+    alert = grace.get_by_role("alert")
+    expect(alert).to_contain_text("Ada has changed 2026-W48 since you looked at it")
+    expect(alert).to_contain_text("Ada once more, and two dissents")
+    expect(grace.get_by_role("textbox", name="Subject")).to_have_value(
+        "A subject by Grace, and one dissent"
+    )
+    assert standing().subject.startswith("Ada once more")
+
+    grace.get_by_role("button", name="Use my subject instead").click()
+    expect(alert).to_be_hidden()
+    wait_until(
+        lambda: standing().subject.startswith("A subject by Grace"), what="Grace's word", within=10
+    )
+
+
+def test_what_cannot_be_saved_is_said_and_kept_until_it_can(desk: AtTheDesk) -> None:
+    page = desk()
+    page.route("**/words?**", lambda route: route.abort())
+
+    page.get_by_role("textbox", name="Subject").fill("Written on a train, in a tunnel")
+
+    expect(page.locator("#said")).to_contain_text("No connection")
+    page.unroute("**/words?**")
+    wait_until(lambda: "tunnel" in standing().subject, what="the save", within=10)
+    expect(page.locator("#said")).to_have_text("")
+    page.get_by_role("textbox", name="Subject").fill(" ")
+    expect(page.locator("#said")).to_contain_text("A mail needs a subject")
+
+
+def test_an_editor_looks_at_it_by_night_as_text_and_as_a_reader_without_a_reload(
+    desk: AtTheDesk,
+) -> None:
+    page = desk()
+    page.evaluate("window.same = true")
+
+    page.get_by_role("link", name="Dark").click()
+    expect(page.locator("iframe.dark:not(.coming)")).to_be_visible()
+    page.get_by_label("As another reader").fill("ada@readers.example")
+    page.keyboard.press("Enter")
+    expect(page.locator("#looking")).to_contain_text("as a…@readers.example, reader 1")
+    expect(
+        page.frame_locator("iframe.dark:not(.coming)").get_by_text("5 October 2026")
+    ).to_be_visible()
+    page.get_by_label("As another reader").fill("nobody@readers.example")
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("Nobody who gets mail")
+    page.get_by_role("link", name="Text", exact=True).click()
+    expect(page.get_by_label("The text part")).to_contain_text("Weekly AI Tool Verdicts")
+
+    assert page.evaluate("window.same") is True
+    assert "scheme=dark" in page.url
+
+
+def test_axe_finds_nothing_at_the_desk_and_it_never_scrolls_sideways(desk: AtTheDesk) -> None:
+    for viewport, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
+        page = desk(viewport=viewport, scheme=scheme)
+        page.locator("#suggestions summary").click()
+        page.locator("summary", has_text="…").first.click()
+
+        found = Axe().run(page)
+
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
