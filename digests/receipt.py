@@ -14,7 +14,7 @@ from digests.models import Batch, BatchStatus, Delivery, Digest, Outcome, Rendit
 from digests.partitions import PARTITIONED, drop_partition
 
 #: A batch in a worker's hands is still planned, as far as the books go.
-_FATE = {
+FATE = {
     BatchStatus.planned: "planned",
     BatchStatus.claimed: "planned",
     BatchStatus.accepted: "accepted",
@@ -103,7 +103,7 @@ def receipt(session: Session, digest: Digest) -> Receipt:
         .where(col(Batch.digest_id) == digest.id)
         .group_by(col(Batch.status), col(Batch.provider), col(Rendition.topics))
     ):
-        fates[_FATE[status]] += size
+        fates[FATE[status]] += size
         if status is BatchStatus.accepted:
             providers[provider or ""] += size
             renditions[topics] += size
@@ -132,7 +132,7 @@ def receipt(session: Session, digest: Digest) -> Receipt:
         )
     ):
         if status is not None:  # the copy left its batch's fate for its own
-            fates[_FATE[status]] -= count
+            fates[FATE[status]] -= count
             if status is BatchStatus.accepted:
                 providers[provider or ""] -= count
                 renditions[topics] -= count

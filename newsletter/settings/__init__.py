@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from newsletter.secrets import NAMES, embedded_secrets
 from newsletter.settings.accounts import AccountSettings
+from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.preflight import PreflightSettings
 from newsletter.settings.providers import ProviderSettings
 
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     breaker_rest: float = Field(default=60.0, gt=0)  # seconds until a stopped provider is tried
 
     preflight: PreflightSettings = PreflightSettings()
+    alerts: AlertSettings = AlertSettings()
 
     track_opens: bool = True
     track_clicks: bool = False

@@ -5,9 +5,9 @@ from typing import Any, Final
 from celery import Celery
 from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
 
-from newsletter import tracing
+from newsletter import broker, tracing
 from newsletter.logs import set_up_logging
-from newsletter.settings import Settings, settings
+from newsletter.settings import settings
 from newsletter.tasks.draining import drain
 
 #: Where the tasks are defined.
@@ -15,6 +15,7 @@ MODULES: Final = (
     "newsletter.tasks.ticks",
     "newsletter.tasks.letters",
     "newsletter.tasks.beating",
+    "newsletter.tasks.watching",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -28,7 +29,7 @@ TICKS: Final = (
 )
 
 #: Sent more seldom: seconds between two messages. What is due is a row all the same.
-SELDOM: Final[dict[str, float]] = {}
+SELDOM: Final[dict[str, float]] = {"newsletter.watch": 30.0}
 
 app = Celery("newsletter")
 
@@ -41,11 +42,11 @@ def configuration() -> dict[str, Any]:
     state.parent.mkdir(parents=True, exist_ok=True)
     return {
         "broker_url": known.broker,
-        "broker_transport_options": _transport(known),
+        "broker_transport_options": broker.transport_options(),
         "broker_connection_retry_on_startup": True,
         "control_exchange": "control",
         "imports": MODULES,
-        "task_default_queue": "newsletter",
+        "task_default_queue": broker.QUEUE,
         "task_ignore_result": True,
         # A message is only a nudge: taken early, and if it is lost the next tick brings another.
         "task_acks_late": False,
@@ -65,20 +66,6 @@ def configuration() -> dict[str, Any]:
             for name, every in (dict.fromkeys(TICKS, known.tick) | SELDOM).items()
         },
     }
-
-
-def _transport(known: Settings) -> dict[str, Any]:
-    if known.broker.startswith("filesystem:"):
-        folders = {
-            "data_folder_in": known.home / "queue",
-            "data_folder_out": known.home / "queue",
-            "processed_folder": known.home / "queue" / "processed",
-            "control_folder": known.home / "queue" / "control",
-        }
-        for folder in folders.values():
-            folder.mkdir(parents=True, exist_ok=True)
-        return {name: str(folder) for name, folder in folders.items()}
-    return {"visibility_timeout": 600, "socket_timeout": 10, "socket_connect_timeout": 5}
 
 
 app.add_defaults(configuration)

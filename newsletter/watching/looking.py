@@ -1,0 +1,131 @@
+"""One look at everything, what it means, and what begins or ends with it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import exists, func, select
+from sqlmodel import Session, col
+
+from digests.models import Batch, BatchStatus, Digest, DigestStatus
+from digests.progress import Progress
+from digests.schedule import Occurrence, Schedule
+from newsletter import overview, pulse
+from newsletter.database import reading, unit_of_work
+from newsletter.overview import Overview
+from newsletter.settings import settings
+from newsletter.watching import alerts
+from newsletter.watching.conditions import Seen, Unapproved, conditions
+from subscribers.engagement import Engagement
+
+log = structlog.get_logger()
+
+#: Editions older than this are no longer waited for.
+_LATELY = timedelta(days=3)
+#: What only a provider says about a copy.
+_PROVIDERS_WORDS = ("delivered", "soft_bounced", "hard_bounced", "deferred", "complained")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look brought."""
+
+    overview: Overview
+    began: tuple[alerts.Edge, ...]
+    ended: tuple[str, ...]
+
+
+def look_after(*, now: datetime) -> Look:
+    """Look at everything and keep what is wrong as alerts. Safe from several processes at once."""
+    known = overview.look(now=now)
+    with reading() as session:
+        found = conditions(seen(session, known), settings().alerts)
+    with unit_of_work() as session:
+        began, ended = alerts.keep(session, found, now=now)
+        alerts.give_up(session, now=now)
+        pulse.forget_the_long_gone(session, now=now)
+    for edge in began:
+        log.warning("alert.began", alert=edge.condition.key, severity=str(edge.condition.severity))
+    for key in ended:
+        log.info("alert.ended", alert=key)
+    return Look(known, tuple(began), tuple(ended))
+
+
+def seen(session: Session, known: Overview) -> Seen:
+    """*known*, and what the rules need beyond it."""
+    return Seen(
+        overview=known,
+        unapproved=_unapproved(session),
+        still_since={
+            send.issue: since
+            for send in known.sends
+            if (since := _still_since(session, send, known)) is not None
+        },
+        without_events=_without_events(session, now=known.at),
+    )
+
+
+def _unapproved(session: Session) -> tuple[Unapproved, ...]:
+    drafts = session.execute(
+        select(
+            col(Digest.issue),
+            col(Digest.send_at),
+            col(Schedule.deadline_before),
+            col(Schedule.at_deadline),
+        )
+        .join(Occurrence, col(Occurrence.id) == col(Digest.occurrence_id))
+        .join(Schedule, col(Schedule.id) == col(Occurrence.schedule_id))
+        .where(col(Digest.status) == DigestStatus.draft)
+    )
+    return tuple(
+        Unapproved(issue, send_at - timedelta(minutes=before), str(policy))
+        for issue, send_at, before, policy in drafts
+    )
+
+
+def _still_since(session: Session, send: Progress, known: Overview) -> datetime | None:
+    """Since when nothing moves although something could; None when that is as it should be."""
+    if send.status is not DigestStatus.sending or send.rate or known.halt is not None:
+        return None
+    could_go: datetime | None = session.execute(
+        select(func.min(func.coalesce(col(Batch.not_before), send.started_at)))
+        .join(Digest, col(Digest.id) == col(Batch.digest_id))
+        .where(
+            col(Batch.digest_id) == send.digest_id,
+            col(Batch.status).in_((BatchStatus.planned, BatchStatus.claimed)),
+            col(Batch.wave) <= col(Digest.wave),
+            func.coalesce(col(Batch.not_before), send.started_at) <= known.at,
+        )
+    ).scalar_one()
+    if could_go is None:
+        return None
+    last: datetime | None = session.execute(
+        select(func.max(col(Batch.settled_at))).where(col(Batch.digest_id) == send.digest_id)
+    ).scalar_one()
+    return max(could_go, last) if last is not None else could_go
+
+
+def _without_events(session: Session, *, now: datetime) -> tuple[str, ...]:
+    limit = settings().alerts.silence
+    if not limit:
+        return ()
+    came = exists().where(
+        col(Engagement.digest_id) == col(Digest.id), col(Engagement.kind).in_(_PROVIDERS_WORDS)
+    )
+    taken = exists().where(
+        col(Batch.digest_id) == col(Digest.id),
+        col(Batch.status) == BatchStatus.accepted,
+        col(Batch.settled_at) <= now - timedelta(seconds=limit),
+    )
+    return tuple(
+        session.scalars(
+            select(col(Digest.issue))
+            .where(
+                col(Digest.started_at) > now - _LATELY,
+                col(Digest.archived_at).is_(None),
+                taken,
+                ~came,
+            )
+            .order_by(col(Digest.id))
+        )
+    )

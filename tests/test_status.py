@@ -1,0 +1,66 @@
+"""What an operator reads in a terminal: the sends, the hands they are in, and what is wrong."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select, update
+from typer.testing import CliRunner
+
+from digests.models import Batch, BatchStatus
+from newsletter import pulse
+from newsletter.circuit import Circuit
+from newsletter.cli import app
+from newsletter.clock import utc_now
+from newsletter.database import unit_of_work
+from newsletter.pulse import Part
+from tests.editions import a_sending_digest, readers
+from tests.web.scene import on_both
+
+
+@on_both
+@pytest.mark.usefixtures("database", "home")
+def test_status_and_top_say_the_same_and_say_it_all() -> None:
+    now = utc_now()
+    with unit_of_work() as session:
+        readers(session, 40, now=now)
+        digest = a_sending_digest(session, now=now - timedelta(minutes=1), batch_size=10)
+        fates: dict[int, dict[str, object]] = {
+            1: {"status": BatchStatus.accepted, "provider": "resend", "settled_at": now},
+            2: {"status": BatchStatus.uncertain, "provider": "resend", "reason": "no answer"},
+            3: {"status": BatchStatus.claimed},
+            4: {"reason": "429: slow down"},
+        }
+        numbers = session.exec(select(Batch.number).order_by(col(Batch.number))).all()
+        for number, fate in zip(numbers, fates.values(), strict=True):
+            session.connection().execute(
+                update(Batch)
+                .where(col(Batch.digest_id) == digest.id, col(Batch.number) == number)
+                .values(claimed_by="alpha/77/0", posted_at=now, **fate)
+            )
+        pulse.sign(session, Part.worker, "alpha:12", began_at=now, lag=0.2, doing="send", now=now)
+        gone = now - timedelta(minutes=5)
+        pulse.sign(session, Part.beat, "alpha:11", began_at=gone, now=gone)
+        session.add(Circuit(provider="resend", failures=2, reason="503: maintenance"))
+
+    said = CliRunner().invoke(app, ["status"], terminal_width=100).stdout
+    live = CliRunner().invoke(app, ["top", "--looks", "1", "--every", "0.5"]).stdout
+    plain = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+
+    for words in (
+        "2026-W48",
+        "10 of 40",
+        "10 accepted, 10 uncertain, 10 planned, 10 in workers' hands",
+        "alpha: 1 batches of 10 copies in hand",
+        "10 copies uncertain at resend (no answer)",
+        "1 batches go again: 429: slow down",
+        "No beat has been seen for 5 minutes.",
+        "1 alive (alpha:12); ticks come 0.2 s late",
+        "failing: 503: maintenance",
+    ):
+        assert words in said, words
+        assert words in live, words
+    [send] = plain["digests"]
+    assert (send["audience"], send["accepted"], send["in_hands"]) == (40, 10, 10)
+    assert send["rate"] > 0
+    assert {one["key"] for one in plain["alerts"]} == {"beat.gone", "provider:resend"}

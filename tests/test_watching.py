@@ -1,0 +1,274 @@
+"""What counts as wrong, that it begins and ends once, and that whoever should know is told."""
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import httpx
+import pytest
+from freezegun import freeze_time
+from sqlmodel import Session, col, select
+from standardwebhooks.webhooks import Webhook
+
+from digests import lifecycle
+from digests.models import Digest, DigestStatus, Halt
+from digests.progress import Progress, Uncertain
+from newsletter import pulse
+from newsletter.circuit import Circuit
+from newsletter.database import reading, unit_of_work
+from newsletter.overview import Overview
+from newsletter.pulse import Life, Part, Pulse
+from newsletter.settings.alerts import AlertSettings
+from newsletter.watching import alerts
+from newsletter.watching.alerts import Alert
+from newsletter.watching.calling import tell
+from newsletter.watching.conditions import Audience, Seen, Severity, Unapproved, conditions
+from newsletter.watching.looking import look_after
+from tests.conftest import Configure
+from tests.editions import a_draft, a_sending_digest, readers
+from tests.web.scene import on_both
+
+SECRET = "whsec_" + "c2VjcmV0IGZvciB0aGUgdGVzdHMgb25seQ=="
+
+
+@pytest.fixture
+def well(now: datetime) -> Overview:
+    """A service on a quiet day."""
+
+    def one(part: Part) -> Life:
+        known = Pulse(part=part, name="host:1", began_at=now, seen_at=now, lag=0.1)
+        return Life(part, alive=(known,), silent=(), last_seen_at=now, lag=0.1)
+
+    return Overview(
+        at=now,
+        halt=None,
+        sends=(),
+        beats=one(Part.beat),
+        workers=one(Part.worker),
+        resting=(),
+        failing=(),
+        letters={},
+        oldest_letter_at=None,
+        waiting=0,
+    )
+
+
+def a_send(now: datetime, **changes: object) -> Progress:
+    known = Progress(
+        digest_id=1,
+        issue="2026-W48",
+        status=DigestStatus.sending,
+        send_at=now,
+        started_at=now,
+        waits_for="",
+        audience=100,
+        accepted=40,
+        rejected=0,
+        excluded=0,
+        uncertain=0,
+        planned=60,
+        in_hands=0,
+        rate=2.0,
+        providers={"resend": 40},
+        speeds={"resend": 2.0},
+        hands=(),
+        doubts=(),
+        put_back=(),
+    )
+    return replace(known, **changes)  # type: ignore[arg-type]  # a test names what it changes
+
+
+class TestTheRules:
+    def test_on_a_quiet_day_nothing_is_wrong(self, well: Overview, now: datetime) -> None:
+        seen = Seen(replace(well, sends=(a_send(now),)))
+
+        assert conditions(seen, AlertSettings()) == []
+
+    @pytest.mark.parametrize("part", list(Part))
+    def test_the_last_of_a_part_being_gone_is_trouble(
+        self, well: Overview, now: datetime, part: Part
+    ) -> None:
+        gone = Life(part, (), (), last_seen_at=now - timedelta(minutes=7), lag=None)
+        seen = Seen(replace(well, beats=gone) if part is Part.beat else replace(well, workers=gone))
+
+        [found] = conditions(seen, AlertSettings())
+
+        assert (found.key, found.severity) == (f"{part}.gone", Severity.trouble)
+        assert found.what == f"No {part} has been seen for 7 minutes."
+        assert f"newsletter {part}" in found.remedy
+
+    def test_one_of_several_that_fell_silent_is_a_warning(
+        self, well: Overview, now: datetime
+    ) -> None:
+        lost = Pulse(part=Part.worker, name="b:2", began_at=now, seen_at=now - timedelta(minutes=3))
+        seen = Seen(replace(well, workers=replace(well.workers, silent=(lost,))))
+
+        [found] = conditions(seen, AlertSettings())
+
+        assert (found.key, found.severity) == ("worker.silent:b:2", Severity.warning)
+
+    def test_a_send_that_stopped_by_itself_is_trouble_and_one_paused_by_hand_is_not(
+        self, well: Overview, now: datetime
+    ) -> None:
+        words = "stopped by itself: 12 hard bounces of 100 copies is over 5.0%"
+        for reason, severity in ((words, Severity.trouble), ("lunch", Severity.warning)):
+            send = a_send(now, status=DigestStatus.paused, waits_for=reason)
+            [found] = conditions(Seen(replace(well, sends=(send,))), AlertSettings())
+            assert found.severity is severity
+            assert reason in found.what
+            assert "newsletter resume 2026-W48" in found.remedy
+
+    def test_a_deadline_is_announced_before_it_comes_and_names_what_happens_then(
+        self, well: Overview, now: datetime
+    ) -> None:
+        def at(hours: float) -> list[tuple[str, Severity]]:
+            draft = Unapproved("2026-W48", now + timedelta(hours=hours), "skip")
+            found = conditions(Seen(well, unapproved=(draft,)), AlertSettings())
+            assert all(one.audience is Audience.editors for one in found)
+            assert all("skipped" in one.what for one in found)
+            return [(one.key, one.severity) for one in found]
+
+        assert at(3) == []
+        assert at(1) == [("deadline:2026-W48", Severity.warning)]
+        assert at(-1) == [("deadline:2026-W48", Severity.trouble)]
+
+    def test_every_limit_can_be_switched_off(self, well: Overview, now: datetime) -> None:
+        doubt = Uncertain(3, 40, "ses", now - timedelta(days=1), None, "no answer")
+        seen = Seen(
+            replace(
+                well,
+                halt=Halt(by="Ada", reason="a leak", halted_at=now - timedelta(hours=3)),
+                workers=replace(well.workers, lag=900.0),
+                sends=(a_send(now, doubts=(doubt,)),),
+                failing=(Circuit(provider="ses", failures=3, reason="500"),),
+                oldest_letter_at=now - timedelta(hours=1),
+            ),
+            unapproved=(Unapproved("2026-W49", now, "hold"),),
+            still_since={"2026-W48": now - timedelta(hours=1)},
+        )
+        off = AlertSettings(
+            deadline=0, stalled=0, uncertain=0, resting=0, lag=0, letters=0, halted=0
+        )
+
+        assert {one.key.partition(":")[0] for one in conditions(seen, AlertSettings())} == {
+            *("halted", "lag", "uncertain", "provider"),
+            *("letters", "deadline", "stalled"),
+        }
+        assert conditions(seen, off) == []
+
+
+@on_both
+@pytest.mark.usefixtures("database")
+class TestTheLook:
+    def test_a_stalled_send_begins_an_alert_once_and_ends_it_when_it_moves(
+        self, now: datetime
+    ) -> None:
+        with unit_of_work() as session:
+            readers(session, 3, now=now)
+            digest_id = a_sending_digest(session, now=now).id
+        later = now + timedelta(minutes=20)
+
+        began = [edge.condition.key for edge in look_after(now=later).began]
+        again = look_after(now=later + timedelta(seconds=30))
+        with unit_of_work() as session:
+            lifecycle.pause(session, session.get_one(Digest, digest_id), reason="lunch")
+        over = look_after(now=later + timedelta(minutes=1))
+
+        assert began == ["stalled:2026-W48"]
+        assert (again.began, again.ended) == ((), ())
+        assert [edge.condition.key for edge in over.began] == ["held:2026-W48"]
+        assert over.ended == ("stalled:2026-W48",)
+
+    def test_a_draft_that_nobody_approves_is_an_alert_when_its_schedule_has_a_deadline(
+        self, now: datetime
+    ) -> None:
+        with unit_of_work() as session:
+            a_draft(session, now=now)
+
+        assert look_after(now=now).began == (), "without a turn there is no deadline"
+
+    def test_what_comes_back_begins_anew(self, now: datetime) -> None:
+        for minutes in (0, 10):
+            with unit_of_work() as session:
+                at = now + timedelta(minutes=minutes)
+                pulse.sign(session, Part.beat, "one:1", began_at=at, now=at)
+            look_after(now=at + timedelta(seconds=1))
+            look_after(now=at + timedelta(minutes=5))
+
+        with reading() as session:
+            found = session.exec(select(Alert).order_by(col(Alert.id))).all()
+        assert [(one.key, one.ended_at is None) for one in found] == [
+            ("beat.gone", False),
+            ("beat.gone", True),
+        ]
+
+
+def wrong(session: Session, now: datetime) -> None:
+    hour_ago = now - timedelta(hours=1)
+    pulse.sign(session, Part.worker, "one:1", began_at=hour_ago, now=hour_ago)
+
+
+@on_both
+@pytest.mark.usefixtures("database")
+class TestTheWebhook:
+    @pytest.fixture(autouse=True)
+    def _has_an_address(self, configure: Configure, database: str) -> None:
+        assert database
+        configure(alerts_url="https://pager.example/hook", alerts_secret=SECRET)
+
+    def test_it_hears_of_each_beginning_and_each_end_signed_and_once(self, now: datetime) -> None:
+        heard: list[tuple[str, dict[str, object]]] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            body = json.loads(request.content)
+            with freeze_time(now):
+                Webhook(SECRET).verify(request.content, dict(request.headers))
+            heard.append((request.headers["webhook-id"], body))
+            return httpx.Response(204)
+
+        transport = httpx.MockTransport(answer)
+        with unit_of_work() as session:
+            wrong(session, now)
+        look_after(now=now)
+        assert tell(clock=lambda: now, transport=transport) == 1
+        assert tell(clock=lambda: now + timedelta(days=1), transport=transport) == 0
+        with unit_of_work() as session:
+            pulse.sign(session, Part.worker, "one:1", began_at=now, now=now)
+        look_after(now=now + timedelta(seconds=1))
+        assert tell(clock=lambda: now + timedelta(seconds=1), transport=transport) == 1
+
+        assert [body["state"] for _, body in heard] == ["began", "ended"]
+        assert len({name for name, _ in heard}) == 2
+        assert "No worker has been seen" in str(heard[0][1]["text"])
+
+    def test_one_that_does_not_answer_is_called_again_later_and_not_at_once(
+        self, now: datetime
+    ) -> None:
+        calls = 0
+
+        def refuse(request: httpx.Request) -> httpx.Response:
+            nonlocal calls
+            calls += 1
+            return httpx.Response(500)
+
+        transport = httpx.MockTransport(refuse)
+        with unit_of_work() as session:
+            wrong(session, now)
+        look_after(now=now)
+
+        assert tell(clock=lambda: now, transport=transport) == 0
+        assert tell(clock=lambda: now + timedelta(seconds=5), transport=transport) == 0
+        assert calls == 1
+        assert tell(clock=lambda: now + timedelta(seconds=31), transport=transport) == 0
+        assert calls == 2
+
+    def test_after_a_day_nobody_is_called_about_it_any_more(self, now: datetime) -> None:
+        with unit_of_work() as session:
+            wrong(session, now)
+        look_after(now=now)
+
+        with unit_of_work() as session:
+            alerts.give_up(session, now=now + timedelta(days=2))
+
+        with reading() as session:
+            assert alerts.to_tell(session, now=now + timedelta(days=2)) == []
