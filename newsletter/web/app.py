@@ -46,6 +46,7 @@ from newsletter.web import (
     front,
     health,
     intake,
+    metrics,
     pages,
     pixel,
     readers,
@@ -124,6 +125,7 @@ ROUTERS: Final = tuple(
         changes,
         board,
         health,
+        metrics,
         static,
     )
 )

@@ -51,7 +51,7 @@ _DEFAULTS: Final = {
 _HSTS: Final = "max-age=31536000"
 
 #: Paths that programs call: they get their refusals as JSON.
-_FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/health", "/ready", "/status.json")
+_FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/health", "/ready", "/status.json", "/metrics")
 
 
 def page(name: str, *, status: int = 200, policy: str = QUIET, **context: object) -> Response:
