@@ -55,7 +55,7 @@ from newsletter.web import (
     static,
     webhooks,
 )
-from newsletter.web.desk import board, changes
+from newsletter.web.desk import board, changes, history
 from newsletter.web.desk.mail import NoSuchReader
 from newsletter.web.readers import BrokenLink
 from newsletter.web.second_step import NobodyWaits
@@ -123,6 +123,7 @@ ROUTERS: Final = tuple(
         account,
         desk,
         changes,
+        history,
         board,
         health,
         metrics,

@@ -10,7 +10,7 @@ from digests.draft import Draft
 from newsletter import production
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
-from tests.web.scene import a_draft, a_reader
+from tests.web.scene import a_draft, a_reader, on_both
 from tests.web.staffing import Staff, signed_in
 
 
@@ -73,6 +73,26 @@ def test_the_second_of_two_editors_sees_both_texts_and_nothing_is_overwritten(
     assert standing().subject == "Hers, and two dissents"
 
 
+@on_both
+def test_any_two_versions_are_compared_and_any_one_is_restored(web: TestClient, ada: Staff) -> None:
+    assert "as it was assembled" in web.get("/desk/2026-W48/versions").text
+    for version, subject in (("1", "Free weights, one dissent"), ("2", "Two models, one bill")):
+        changed = {"csrf": ada.csrf, "version": version, "subject": subject}
+        assert web.post("/desk/2026-W48/words", data=changed).status_code == 303
+
+    shown = web.get("/desk/2026-W48/versions?old=1&new=2").text
+    assert "<del>two dissents: who pays for a 2B model?</del>" in shown
+    assert "<ins>one dissent</ins>" in shown
+
+    stale = web.post("/desk/2026-W48/versions/1", data={"csrf": ada.csrf, "version": "2"})
+    assert stale.status_code == 409
+    answer = web.post("/desk/2026-W48/versions/1", data={"csrf": ada.csrf, "version": "3"})
+    assert answer.status_code == 303
+    assert standing().subject == "Free weights, two dissents: who pays for a 2B model?"
+    assert "4 versions" in web.get("/desk/2026-W48/versions").text
+    assert web.get("/desk/2026-W48/versions?old=1&new=9").status_code == 404
+
+
 def test_the_mail_is_seen_as_a_real_reader_with_links_of_nobody(
     web: TestClient, ada: Staff
 ) -> None:
@@ -86,7 +106,9 @@ def test_the_mail_is_seen_as_a_real_reader_with_links_of_nobody(
     assert web.get("/desk/2026-W48?find=nobody@readers.example").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/desk", "/desk/2026-W48", "/desk/2026-W48/mail.html"])
+@pytest.mark.parametrize(
+    "path", ["/desk", "/desk/2026-W48", "/desk/2026-W48/mail.html", "/desk/2026-W48/versions"]
+)
 def test_somebody_without_the_role_is_refused(
     web: TestClient, ada: Staff, path: str, now: datetime
 ) -> None:
