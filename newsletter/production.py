@@ -18,6 +18,7 @@ from digests.lifecycle import (
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, OccurrenceStatus, Schedule, due
 from newsletter import preflight
+from newsletter.accounts import audit
 from newsletter.composing import content_from
 from newsletter.galley import Preview, fresh
 from newsletter.rendering import BadTemplate, Rendered
@@ -146,6 +147,8 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
         )
     )
     session.flush()
+    after = {"content": shown.content_hash, "word": said}
+    audit.note(session, by=by, action="digest.approved", subject=digest.issue, after=after, now=now)
     log.info("digest.approved", digest=digest.issue, hash=shown.content_hash[:12])
     return shown
 

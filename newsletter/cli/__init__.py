@@ -13,6 +13,7 @@ from newsletter.cli import (
     books,
     comparisons,
     digests,
+    log,
     preflight,
     schedules,
     serving,
@@ -55,6 +56,7 @@ for part in (
     schedules,
     subscribers,
     accounts,
+    log,
 ):
     part.register(app)
 

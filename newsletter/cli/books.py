@@ -1,6 +1,5 @@
 """The books: what became of everybody, and what to do about those of whom nobody knows."""
 
-import getpass
 from typing import Annotated
 
 import typer
@@ -10,13 +9,12 @@ from sqlmodel import col, select
 
 from digests.models import Batch, BatchStatus
 from digests.receipt import Receipt, receipt
-from digests.receipt import archive as keep_books
-from newsletter import answers, production
-from newsletter.cli.digests import AsJson, By, Issue
+from newsletter import answers, decisions, production
+from newsletter.cli.digests import AsJson, Issue
 from newsletter.cli.output import print_json, print_table
+from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.reconciling import settle_by_hand
 
 
 def register(app: typer.Typer) -> None:
@@ -41,13 +39,14 @@ def books(issue: Issue = "latest", as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def archive(issue: Issue) -> None:
+def archive(issue: Issue, by: By = "") -> None:
     """Keep an old edition's books and drop its ledger and events, in one statement each.
 
     Example: `newsletter archive 2025-W48`
     """
     with unit_of_work() as session:
-        archived = keep_books(session, production.by_issue(session, issue), now=utc_now())
+        digest = production.by_issue(session, issue)
+        archived = decisions.archive(session, digest, by=who(by), now=utc_now())
     typer.echo(
         f"{issue} is archived: {archived.audience:,} rows of the ledger are gone, its books stay."
     )
@@ -98,13 +97,11 @@ def settle(
                 empty=f"No batch of {digest.issue} is uncertain.",
             )
             return
-        who = by or getpass.getuser()
-        if not settle_by_hand(
-            session, digest.id or 0, batch, accepted=accepted, by=who, now=utc_now()
-        ):
+        name = who(by)
+        if not decisions.settle(session, digest, batch, accepted=accepted, by=name, now=utc_now()):
             typer.echo(f"newsletter: batch {batch} of {digest.issue} is not uncertain.", err=True)
             raise typer.Exit(1)
-    typer.echo(f"Batch {batch} is {'accepted' if accepted else 'planned again'}, on {who}'s word.")
+    typer.echo(f"Batch {batch} is {'accepted' if accepted else 'planned again'}, on {name}'s word.")
 
 
 def _print_receipt(known: Receipt) -> None:

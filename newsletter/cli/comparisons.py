@@ -16,7 +16,9 @@ from digests.exchange import json_line
 from digests.facts import ComparisonFacts, PanelFacts
 from digests.intake import Taken, TakenAs, take_in
 from digests.sources import Found, Refused, documents
+from newsletter.accounts import audit
 from newsletter.cli.output import print_json, print_table
+from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, rehearsing, unit_of_work
 
@@ -41,6 +43,7 @@ def bring_in(
         bool, typer.Option("--dry-run", help="Say what would happen, and keep nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    by: By = "",
 ) -> None:
     """Take comparisons into the store: pages as text, or JSON lines (see docs/comparisons.md).
 
@@ -67,6 +70,12 @@ def bring_in(
                 told.append(_as_json(document, taken))
             elif taken.outcome is not TakenAs.unchanged:
                 _tell(document, taken)
+    if not dry_run and counts.total() > counts["refused"] + counts[TakenAs.unchanged]:
+        with unit_of_work() as session:
+            after = _summed(counts)
+            audit.note(
+                session, by=who(by), action="comparisons.imported", after=after, now=utc_now()
+            )
     if as_json:
         print_json({"dry_run": dry_run, **_summed(counts), "pages": told, "refusals": refused})
     else:

@@ -1,6 +1,5 @@
 """Editions: look at one, put your name to it, move it, stop it, correct it."""
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,15 +7,14 @@ from typing import Annotated
 import typer
 from sqlmodel import col, select
 
-from digests import halting, lifecycle
 from digests.models import Digest
-from newsletter import guarding, production
+from newsletter import decisions, production
 from newsletter.cli.output import print_json, print_table
+from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 
 Issue = Annotated[str, typer.Argument(help="The edition, such as 2026-W48, or latest.")]
-By = Annotated[str, typer.Option(help="Whose word it is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
@@ -115,12 +113,12 @@ def approve(
     """
     with unit_of_work() as session:
         digest = production.by_issue(session, issue)
-        who = by or getpass.getuser()
+        name = who(by)
         done = production.approve(
-            session, digest, by=who, now=utc_now(), seen_hash=content, word=word
+            session, digest, by=name, now=utc_now(), seen_hash=content, word=word
         )
         typer.echo(
-            f"{digest.issue} approved by {who}, content {done.content_hash[:12]}; "
+            f"{digest.issue} approved by {name}, content {done.content_hash[:12]}; "
             f"it goes at {digest.send_at:%Y-%m-%d %H:%M} UTC."
         )
 
@@ -128,6 +126,7 @@ def approve(
 def move(
     issue: Issue,
     to: Annotated[datetime, typer.Option(help="The new moment, in UTC.")],
+    by: By = "",
 ) -> None:
     """Let an edition go at another moment.
 
@@ -135,17 +134,18 @@ def move(
     """
     moment = to.replace(tzinfo=UTC)
     with unit_of_work() as session:
-        production.move(session, production.by_issue(session, issue), to=moment)
+        digest = production.by_issue(session, issue)
+        decisions.move(session, digest, to=moment, by=who(by), now=utc_now())
     typer.echo(f"{issue} goes at {moment:%Y-%m-%d %H:%M} UTC.")
 
 
-def cancel(issue: Issue) -> None:
+def cancel(issue: Issue, by: By = "") -> None:
     """Never send an edition; unsent, its comparisons are free for the next one.
 
     Example: `newsletter cancel 2026-W48`
     """
     with unit_of_work() as session:
-        production.cancel(session, production.by_issue(session, issue), now=utc_now())
+        decisions.cancel(session, production.by_issue(session, issue), by=who(by), now=utc_now())
     typer.echo(f"{issue} is cancelled.")
 
 
@@ -155,6 +155,7 @@ def correct(
     content: Annotated[
         str | None, typer.Option("--hash", help="Only those who got this content.")
     ] = None,
+    by: By = "",
 ) -> None:
     """Draft a correction of an edition: the comparisons as they are now, to those who received it.
 
@@ -164,8 +165,8 @@ def correct(
     """
     with unit_of_work() as session:
         original = production.by_issue(session, issue)
-        draft = production.correct(
-            session, original, note=note, content_hash=content, now=utc_now()
+        draft = decisions.correct(
+            session, original, note=note, content_hash=content, by=who(by), now=utc_now()
         )
         typer.echo(f"{draft.issue} corrects {original.issue}; `newsletter approve {draft.issue}`.")
 
@@ -173,23 +174,25 @@ def correct(
 def pause(
     issue: Issue,
     reason: Annotated[str, typer.Option(help="A sentence for the others.")] = "by hand",
+    by: By = "",
 ) -> None:
     """Stop a send within one batch; `newsletter resume` goes on where it stopped.
 
     Example: `newsletter pause 2026-W48 --reason "a wrong price in the lead"`
     """
     with unit_of_work() as session:
-        lifecycle.pause(session, production.by_issue(session, issue), reason=reason)
+        digest = production.by_issue(session, issue)
+        decisions.pause(session, digest, reason=reason, by=who(by), now=utc_now())
     typer.echo(f"{issue} is paused.")
 
 
-def resume(issue: Issue) -> None:
+def resume(issue: Issue, by: By = "") -> None:
     """Go on with a paused send.
 
     Example: `newsletter resume 2026-W48`
     """
     with unit_of_work() as session:
-        guarding.resume(session, production.by_issue(session, issue))
+        decisions.resume(session, production.by_issue(session, issue), by=who(by), now=utc_now())
     typer.echo(f"{issue} goes on.")
 
 
@@ -201,15 +204,15 @@ def stop(
     Example: `newsletter stop --reason "complaints are rising"`
     """
     with unit_of_work() as session:
-        halting.halt(session, by=by or getpass.getuser(), reason=reason, now=utc_now())
+        decisions.stop(session, reason=reason, by=who(by), now=utc_now())
     typer.echo("Everything is stopped; `newsletter go` lets it go on.")
 
 
-def go() -> None:
+def go(by: By = "") -> None:
     """Release the kill switch.
 
     Example: `newsletter go`
     """
     with unit_of_work() as session:
-        halting.release(session)
+        decisions.go(session, by=who(by), now=utc_now())
     typer.echo("Sending goes on.")

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import delete
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from digests import calendar, schedule_terms
 from digests.appointments import send_times
@@ -15,6 +15,7 @@ from digests.schedule import Holiday
 from digests.schedule_files import as_toml, export, install
 from digests.schedule_terms import BadSchedule, Terms, by_name, in_words
 from newsletter import steering
+from newsletter.accounts import audit
 from newsletter.cli import turns
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, Name, date_of, who
@@ -179,6 +180,7 @@ def holidays(
     day: Annotated[str, typer.Argument(help="2026-12-25; none lists them.")] = "",
     name: Annotated[str, typer.Argument(help="What the day is called.")] = "",
     forget: Annotated[bool, typer.Option("--forget", help="Take the day off the list.")] = False,
+    by: By = "",
 ) -> None:
     """List the holidays, enter one, or take one off; sends on them are marked, not stopped.
 
@@ -187,16 +189,25 @@ def holidays(
     with unit_of_work() as session:
         if day and forget:
             session.execute(delete(Holiday).where(col(Holiday.on_date) == date_of(day)))
+            _note_holiday(session, "removed", day, "", by)
         elif day:
             if not name:
                 raise BadSchedule("Say what the day is called.")
             steering.add_holiday(session, date_of(day), name)
+            _note_holiday(session, "added", day, name, by)
         rows = session.exec(select(Holiday).order_by(col(Holiday.on_date), col(Holiday.name))).all()
         print_table(
             ("date", "holiday"),
             ((one.on_date, one.name) for one in rows),
             empty="No holiday is entered.",
         )
+
+
+def _note_holiday(session: Session, what: str, day: str, name: str, by: str) -> None:
+    after = {"name": name} if name else None
+    audit.note(
+        session, by=who(by), action=f"holiday.{what}", subject=day, after=after, now=utc_now()
+    )
 
 
 def _plain(one: calendar.Coming | calendar.Past) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 from sqlmodel import col, func, select
 
+from newsletter.accounts import audit
 from newsletter.cli.output import print_json, print_table
+from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.settings import settings
@@ -27,6 +29,7 @@ def add(
     addresses: Annotated[list[str], typer.Argument(help="Addresses, or - to read one a line.")],
     page: Annotated[str, typer.Option(help="Where they agreed to it.")] = "added by an operator",
     wording: Annotated[str, typer.Option(help="What they agreed to.")] = "",
+    by: By = "",
 ) -> None:
     """Add people whose consent you can vouch for; those who left or bounced stay away.
 
@@ -51,6 +54,10 @@ def add(
         except (BadAddress, AddressSuppressed) as error:
             refused += 1
             typer.echo(f"newsletter: address {number}: {error}", err=True)
+    if added:
+        with unit_of_work() as session:
+            after = {"added": added, "known": known, "page": page}
+            audit.note(session, by=who(by), action="people.added", after=after, now=utc_now())
     typer.echo(f"{added} added, {known} known already, {refused} refused")
     if refused:
         raise typer.Exit(1)

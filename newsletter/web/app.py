@@ -40,6 +40,8 @@ from newsletter.settings import SettingsError
 from newsletter.tickets import NoSuchTicket, TicketError
 from newsletter.web import (
     account,
+    accounts,
+    audit,
     compare,
     desk,
     entering,
@@ -121,6 +123,8 @@ ROUTERS: Final = tuple(
         entering,
         second_step,
         account,
+        accounts,
+        audit,
         desk,
         changes,
         history,
