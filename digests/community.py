@@ -161,6 +161,11 @@ def votes_of(session: Session, subscriber_id: int, tools: Collection[int]) -> di
     }
 
 
+def all_votes_of(session: Session, subscriber_id: int) -> list[Said]:
+    """Everything this person says of tools, newest first."""
+    return [said for _, said in _votes(session, subscriber_id)]
+
+
 def kept_of(session: Session, subscriber_id: int, tools: Collection[int]) -> set[int]:
     """Which of *tools* this person keeps."""
     return set(

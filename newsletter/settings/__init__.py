@@ -19,6 +19,7 @@ from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.preflight import PreflightSettings
 from newsletter.settings.providers import ProviderSettings
+from newsletter.settings.votes import VoteSettings
 
 #: Of a request to a provider, each with a timeout of its own: connecting, writing, the answer.
 _PHASES = 3
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
 
     preflight: PreflightSettings = PreflightSettings()
     alerts: AlertSettings = AlertSettings()
+    votes: VoteSettings = VoteSettings()
 
     track_opens: bool = True
     track_clicks: bool = False

@@ -16,6 +16,7 @@ MODULES: Final = (
     "newsletter.tasks.letters",
     "newsletter.tasks.beating",
     "newsletter.tasks.watching",
+    "newsletter.tasks.tidying",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -29,7 +30,7 @@ TICKS: Final = (
 )
 
 #: Sent more seldom: seconds between two messages. What is due is a row all the same.
-SELDOM: Final[dict[str, float]] = {"newsletter.watch": 30.0}
+SELDOM: Final[dict[str, float]] = {"newsletter.watch": 30.0, "newsletter.tidy": 3600.0}
 
 app = Celery("newsletter")
 

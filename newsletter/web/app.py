@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from digests.community import CommunityError, NoSuchTool
 from digests.draft import BadWords
 from digests.exchange import FactsRefused
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
@@ -38,10 +39,12 @@ from newsletter.knocking import TooOften
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
 from newsletter.tickets import NoSuchTicket, TicketError
+from newsletter.voting import NoSuchChoice
 from newsletter.web import (
     account,
     accounts,
     audit,
+    ballots,
     compare,
     desk,
     entering,
@@ -55,6 +58,7 @@ from newsletter.web import (
     second_step,
     staff,
     static,
+    votes,
     webhooks,
 )
 from newsletter.web.desk import board, changes, history
@@ -73,6 +77,9 @@ STATUS: Final[dict[type[Exception], int]] = {
     NoSuchDigest: status.HTTP_404_NOT_FOUND,
     IllegalTransition: status.HTTP_409_CONFLICT,
     NotWhatWasSeen: status.HTTP_409_CONFLICT,
+    CommunityError: status.HTTP_409_CONFLICT,
+    NoSuchTool: status.HTTP_404_NOT_FOUND,
+    NoSuchChoice: status.HTTP_422_UNPROCESSABLE_CONTENT,
     BadWords: status.HTTP_422_UNPROCESSABLE_CONTENT,
     NoSuchReader: status.HTTP_404_NOT_FOUND,
     NoSuchVersion: status.HTTP_404_NOT_FOUND,
@@ -116,6 +123,7 @@ ROUTERS: Final = tuple(
     part.router
     for part in (
         readers,
+        ballots,
         compare,
         webhooks,
         intake,
@@ -129,6 +137,7 @@ ROUTERS: Final = tuple(
         changes,
         history,
         board,
+        votes,
         health,
         metrics,
         static,

@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from digests.comparisons import facts_of
 from digests.edition import Entry
 from digests.facts import ComparisonFacts, ReviewFacts, ToolFacts, key_of
-from newsletter import galley
+from newsletter import galley, voting
 from newsletter.rendering.card import card
-from newsletter.web.doors import Reading
+from newsletter.settings import settings
+from newsletter.voting import Ballot
+from newsletter.web import ballots
+from newsletter.web.doors import Now, Reading
 from newsletter.web.pages import LOOK, page
 
 router = APIRouter()
@@ -36,9 +41,22 @@ class Seat:
     right: ReviewFacts | None
 
 
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """What a reader's own device shows of them: a ballot for each tool."""
+
+    token: str
+    stamp: str
+    ballots: list[Ballot]
+
+
 @router.api_route("/compare/{slug}", methods=LOOK)
-def compare(slug: str, session: Reading) -> Response:
-    """Both tools side by side: the panel, the decision table, and every reviewer's whole text."""
+def compare(slug: str, request: Request, session: Reading, now: Now) -> Response:
+    """Both tools side by side: the panel, the decision table, and every reviewer's whole text.
+
+    A device on which a reader has voted sees their own word too, and its copy of
+    the page is kept by nobody.
+    """
     facts = facts_of(session, slug)
     if facts is None:
         raise HTTPException(404, "There is no comparison at this address.")
@@ -49,9 +67,29 @@ def compare(slug: str, session: Reading) -> Response:
         rows=decision_table(facts),
         seats=scorecard(*facts.tools),
         canonical=facts.url or galley.comparison_address().replace("{slug}", facts.slug),
+        figures=voting.shown_figures(session, [tool.slug for tool in facts.tools]),
+        enough=settings().votes.enough,
+        mine=_mine(request, session, facts, now=now),
     )
-    answer.headers["cache-control"] = "public, max-age=60"
+    answer.headers["vary"] = "Cookie"
+    mine = ballots.has_memory(request)
+    answer.headers["cache-control"] = "private, no-store" if mine else "public, max-age=60"
     return answer
+
+
+def _mine(
+    request: Request, session: Session, facts: ComparisonFacts, *, now: datetime
+) -> Mine | None:
+    """The buttons and the word of whoever's device this is; None on anybody else's."""
+    known = ballots.remembered(request, session)
+    if known is None:
+        return None
+    token, reader = known
+    return Mine(
+        token=token,
+        stamp=voting.stamp(token, now=now),
+        ballots=voting.ballots_on(session, [tool.slug for tool in facts.tools], reader),
+    )
 
 
 def decision_table(facts: ComparisonFacts) -> list[Row]:
