@@ -43,6 +43,7 @@ from newsletter.voting import NoSuchChoice
 from newsletter.web import (
     account,
     accounts,
+    archive,
     audit,
     ballots,
     compare,
@@ -124,6 +125,7 @@ ROUTERS: Final = tuple(
     for part in (
         readers,
         ballots,
+        archive,
         compare,
         webhooks,
         intake,

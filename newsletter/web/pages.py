@@ -19,6 +19,8 @@ from newsletter.web.browsers import browser
 #: A page that can be opened can be asked about.
 LOOK: Final = ["GET", "HEAD"]
 
+TAGLINE: Final = "New AI tools ship daily. We compare them before you waste an afternoon."
+
 STATIC: Final = Path(__file__).parent / "static"
 
 #: Readers' pages run nothing and load nothing but our own style sheet and pictures.
@@ -56,19 +58,25 @@ _FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/health", "/ready", "/status.jso
 
 def page(name: str, *, status: int = 200, policy: str = QUIET, **context: object) -> Response:
     """The page *name* as an answer; everything in *context* is escaped where it is shown."""
+    return HTMLResponse(
+        rendered(name, **context), status, headers={"content-security-policy": policy}
+    )
+
+
+def rendered(name: str, **context: object) -> str:
+    """The template *name* as HTML, with what every page says about us."""
     known = settings()
-    html = (
+    return (
         templates()
         .get_template(name)
         .render(
             publication=known.publication,
-            tagline="New AI tools ship daily. We compare them before you waste an afternoon.",
+            tagline=TAGLINE,
             postal_address=known.postal_address,
             contact=known.reply_to or known.sender_address,
             **context,
         )
     )
-    return HTMLResponse(html, status, headers={"content-security-policy": policy})
 
 
 def refusal(

@@ -1,0 +1,118 @@
+"""The archive: every edition that went out, as anybody may read it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from digests import assembly
+from digests.lifecycle import NoSuchDigest
+from digests.models import Digest, DigestStatus, Rendition
+from newsletter import galley
+from newsletter.archive.public import Neighbours, html_of, text_of
+from newsletter.rendering.card import Card, card
+from newsletter.settings import settings
+
+__all__ = ["PAGE", "Edition", "editions", "html", "neighbours", "one", "pairs", "text"]
+
+#: Editions on one page of the index: a year.
+PAGE: Final = 52
+_EVERYBODY: Final = "all"  # the rendition for readers of everything
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """One edition in the archive."""
+
+    id: int
+    issue: str
+    number: int
+    subject: str
+    preheader: str
+    sent_at: datetime
+    zone: str
+    content_hash: str
+
+    @property
+    def address(self) -> str:
+        """Where everybody finds it."""
+        return f"{settings().web_url.rstrip('/')}/archive/{self.issue}"
+
+
+_EDITION: Final = (
+    select(
+        col(Digest.id),
+        col(Digest.issue),
+        col(Digest.number),
+        col(Rendition.subject),
+        col(Rendition.preheader),
+        col(Digest.finished_at),
+        col(Digest.zone),
+        col(Rendition.content_hash),
+    )
+    .join(Rendition, col(Rendition.digest_id) == col(Digest.id))
+    .where(
+        col(Digest.status) == DigestStatus.sent,
+        col(Digest.finished_at).is_not(None),
+        col(Rendition.topics) == _EVERYBODY,
+    )
+)
+_NEWEST_FIRST: Final = (col(Digest.finished_at).desc(), col(Digest.id).desc())
+
+
+def editions(
+    session: Session, *, before: Edition | None = None, most: int = PAGE
+) -> Sequence[Edition]:
+    """Those that went out, newest first; *before* continues behind that one."""
+    query = _EDITION.order_by(*_NEWEST_FIRST).limit(most)
+    if before is not None:
+        query = query.where(col(Digest.finished_at) < before.sent_at)
+    return [Edition(*row) for row in session.execute(query)]
+
+
+def one(session: Session, issue: str) -> Edition:
+    """The edition called *issue*, once it was sent. Raises NoSuchDigest."""
+    row = session.execute(_EDITION.where(col(Digest.issue) == issue)).first()
+    if row is None:
+        raise NoSuchDigest(issue)
+    return Edition(*row)
+
+
+def neighbours(session: Session, edition: Edition) -> Neighbours:
+    """The issues that went out before and after *edition*; None at either end."""
+    earlier = _EDITION.where(col(Digest.finished_at) < edition.sent_at).order_by(*_NEWEST_FIRST)
+    later = _EDITION.where(col(Digest.finished_at) > edition.sent_at).order_by(
+        col(Digest.finished_at), col(Digest.id)
+    )
+    found = [session.execute(query.limit(1)).first() for query in (earlier, later)]
+    before, after = (Edition(*row).issue if row else None for row in found)
+    return Neighbours(before, after)
+
+
+def html(session: Session, edition: Edition) -> str:
+    """The stored HTML of *edition* without what was a reader's own."""
+    frozen = _frozen(session, edition)
+    return html_of(frozen.html, frozen.links, issue=edition.issue, base=settings().web_url)
+
+
+def text(session: Session, edition: Edition) -> str:
+    """The stored text part of *edition* without what was a reader's own."""
+    frozen = _frozen(session, edition)
+    return text_of(frozen.text, frozen.links, issue=edition.issue, base=settings().web_url)
+
+
+def pairs(session: Session, edition: Edition) -> list[Card]:
+    """The comparisons in *edition*, as it said them; none once they are no longer kept."""
+    digest = session.get_one(Digest, edition.id)
+    shown = assembly.edition(session, digest, address=galley.comparison_address())
+    return [card(entry) for entry in shown.entries]
+
+
+def _frozen(session: Session, edition: Edition) -> Rendition:
+    query = select(Rendition).where(
+        col(Rendition.digest_id) == edition.id, col(Rendition.topics) == _EVERYBODY
+    )
+    return session.scalars(query).one()
