@@ -9,7 +9,12 @@ from functools import lru_cache
 from typing import Final
 
 import structlog
-from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
+from limits import (
+    RateLimitItem,
+    RateLimitItemPerDay,
+    RateLimitItemPerHour,
+    RateLimitItemPerMinute,
+)
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import MovingWindowRateLimiter
 from redis.exceptions import RedisError
@@ -25,6 +30,7 @@ class Door(StrEnum):
     password = "password"  # noqa: S105 - the name of a door
     link = "link"  # asking for one by mail
     code = "code"  # the second step
+    joining = "joining"  # entering an address that is to get editions
 
 
 class TooOften(Exception):
@@ -83,6 +89,8 @@ _QUARTER: Final = 15  # minutes
 
 
 def _for_an_account(door: Door) -> tuple[RateLimitItem, ...]:
+    if door is Door.joining:
+        return (RateLimitItemPerDay(settings().joining.per_address),)
     tries = settings().accounts.tries
     if door is Door.link:
         return (RateLimitItemPerMinute(max(1, tries // 2), _QUARTER),)
@@ -90,7 +98,9 @@ def _for_an_account(door: Door) -> tuple[RateLimitItem, ...]:
     return RateLimitItemPerMinute(tries, _QUARTER), RateLimitItemPerDay(tries * 5)
 
 
-def _for_a_network(_door: Door) -> tuple[RateLimitItem, ...]:
+def _for_a_network(door: Door) -> tuple[RateLimitItem, ...]:
+    if door is Door.joining:
+        return (RateLimitItemPerHour(settings().joining.per_network),)
     return (RateLimitItemPerMinute(settings().accounts.network_tries, _QUARTER),)
 
 

@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """What a letter is; its template pair has the same name."""
 
     confirm = "confirm"
+    on_the_list = "on_the_list"
+    welcome = "welcome"
     sign_in = "sign_in"
     invitation = "invitation"
 
@@ -63,6 +65,17 @@ FORMS: Final[dict[Kind, Form]] = {
         subject="Confirm: {publication}",
         preheader="One press, and the next edition comes to you.",
         asked_for=True,
+    ),
+    Kind.on_the_list: Form(
+        subject="You are on the list: {publication}",
+        preheader="Nothing is to do; the next edition comes to you.",
+        asked_for=True,
+    ),
+    Kind.welcome: Form(
+        subject="Welcome to {publication}",
+        preheader="What comes when, and how to change or leave it.",
+        useful_for=timedelta(days=3),
+        wanted=True,
     ),
     Kind.sign_in: Form(
         subject="Sign in to {publication}",

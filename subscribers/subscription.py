@@ -88,6 +88,19 @@ def add_confirmed(  # noqa: PLR0913 - what consent must be able to show
     return person, True
 
 
+def confirmed(session: Session, subscriber_id: int, *, now: datetime) -> bool:
+    """Their own confirmation brings them in, or back. True when it moved them."""
+    return _move(
+        session,
+        subscriber_id,
+        SubscriberStatus.active,
+        confirmed_at=now,
+        left_at=None,
+        left_how=None,
+        left_digest_id=None,
+    )
+
+
 def leave(
     session: Session, subscriber_id: int, *, how: str, digest_id: int | None, now: datetime
 ) -> bool:

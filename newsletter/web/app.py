@@ -52,6 +52,7 @@ from newsletter.web import (
     front,
     health,
     intake,
+    joining,
     metrics,
     pages,
     pixel,
@@ -124,6 +125,7 @@ ROUTERS: Final = tuple(
     part.router
     for part in (
         readers,
+        joining,
         ballots,
         archive,
         compare,

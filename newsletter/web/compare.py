@@ -12,7 +12,7 @@ from starlette.responses import Response
 from digests.comparisons import facts_of
 from digests.edition import Entry
 from digests.facts import ComparisonFacts, ReviewFacts, ToolFacts, key_of
-from newsletter import galley, voting
+from newsletter import galley, joining, voting
 from newsletter.rendering.card import card
 from newsletter.settings import settings
 from newsletter.voting import Ballot
@@ -69,6 +69,7 @@ def compare(slug: str, request: Request, session: Reading, now: Now) -> Response
         canonical=facts.url or galley.comparison_address().replace("{slug}", facts.slug),
         figures=voting.shown_figures(session, [tool.slug for tool in facts.tools]),
         enough=settings().votes.enough,
+        wording=joining.wording(),
         mine=_mine(request, session, facts, now=now),
     )
     answer.headers["vary"] = "Cookie"

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from newsletter import production
+from newsletter import joining, production
 from newsletter.galley import Preview
 from newsletter.links import CopyRef
 from newsletter.settings import settings
@@ -36,7 +36,7 @@ Watching = Annotated[None, Depends(may_watch)]
 def front(caller: Caller, session: Reading, now: Now) -> Response:
     """The newest edition as it happens, and what to try next; in production a name for strangers."""
     if caller is None and not settings().is_embedded:
-        return page("landing.html")
+        return page("landing.html", wording=joining.wording())
     edition, turn = situation.standing(session), situation.next_turn(session, now=now)
     return page(
         "front.html",
