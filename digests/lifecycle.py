@@ -14,12 +14,19 @@ NEXT: Final[dict[DigestStatus, frozenset[DigestStatus]]] = {
         {DigestStatus.draft, DigestStatus.sending, DigestStatus.cancelled}
     ),
     DigestStatus.sending: frozenset(
-        {DigestStatus.paused, DigestStatus.sent, DigestStatus.cancelled}
+        # A draft again only by ``take_back``: before any worker has had a copy in hands.
+        {DigestStatus.draft, DigestStatus.paused, DigestStatus.sent, DigestStatus.cancelled}
     ),
     DigestStatus.paused: frozenset({DigestStatus.sending, DigestStatus.cancelled}),
     DigestStatus.sent: frozenset(),
     DigestStatus.cancelled: frozenset(),
 }
+
+
+#: What an edition loses with its approval.
+_UNAPPROVED: Final[dict[str, None]] = dict.fromkeys(
+    ("content_hash", "audience_rule", "approved_by", "approved_at", "approval_word")
+)
 
 
 class DigestError(Exception):
@@ -76,16 +83,21 @@ def approve(  # noqa: PLR0913 - whose word it is, on what and when
     digest: Digest,
     *,
     content_hash: str,
+    audience_rule: str | None = None,
     by: str,
     word: str | None = None,
     now: datetime,
 ) -> None:
-    """Put *by*'s name to exactly the content with *content_hash*; *word* says why despite warnings."""
+    """Put *by*'s name to exactly the content with *content_hash*, for those whom *audience_rule* names.
+
+    *word* says why despite warnings.
+    """
     _move(
         session,
         digest,
         DigestStatus.approved,
         content_hash=content_hash,
+        audience_rule=audience_rule,
         approved_by=by,
         approved_at=now,
         approval_word=word,
@@ -99,11 +111,25 @@ def void(session: Session, digest: Digest, *, reason: str) -> None:
         session,
         digest,
         DigestStatus.draft,
-        content_hash=None,
-        approved_by=None,
-        approved_at=None,
-        approval_word=None,
+        only_from=DigestStatus.approved,
+        **_UNAPPROVED,
         paused_reason=reason[:500],
+    )
+
+
+def take_back(session: Session, digest: Digest, *, reason: str) -> None:
+    """Make a started edition a draft again; the caller has seen to it that no copy was in anybody's hands."""
+    _move(
+        session,
+        digest,
+        DigestStatus.draft,
+        only_from=DigestStatus.sending,
+        **_UNAPPROVED,
+        paused_reason=reason[:500],
+        audience=None,
+        wave=0,
+        wave_at=None,
+        started_at=None,
     )
 
 
@@ -140,9 +166,20 @@ def cancel(session: Session, digest: Digest, *, now: datetime) -> None:
     _move(session, digest, DigestStatus.cancelled, finished_at=now)
 
 
-def _move(session: Session, digest: Digest, wanted: DigestStatus, **values: object) -> None:
+def _move(
+    session: Session,
+    digest: Digest,
+    wanted: DigestStatus,
+    *,
+    only_from: DigestStatus | None = None,
+    **values: object,
+) -> None:
     """Move *digest*, or refuse. The row count is the lock: of two callers one sees it change."""
-    sources = [status for status, targets in NEXT.items() if wanted in targets]
+    sources = [
+        status
+        for status, targets in NEXT.items()
+        if wanted in targets and only_from in {None, status}
+    ]
     moved: CursorResult[object] = session.execute(  # type: ignore[assignment]  # an UPDATE's result
         update(Digest)
         .where(col(Digest.id) == digest.id, col(Digest.status).in_(sources))

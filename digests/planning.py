@@ -7,12 +7,23 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import uuid4
 
-from sqlalchemy import CursorResult, Select, case, column, func, insert, literal, null, table
+from sqlalchemy import (
+    CursorResult,
+    Select,
+    case,
+    column,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    table,
+)
 from sqlalchemy import select as sql
-from sqlmodel import Session
+from sqlmodel import Session, col
 
-from digests.models import Batch, Digest, Outcome
-from digests.partitions import PARTITIONED, attach_partition, open_partition
+from digests.models import Batch, BatchStatus, Digest, Outcome
+from digests.partitions import PARTITIONED, attach_partition, drop_partition, open_partition
 
 #: Spreads neighbouring ids, so that a canary is a sample and not the oldest readers.
 _STRIDE: Final = 7919
@@ -92,6 +103,27 @@ def plan(  # noqa: PLR0913 - each is a decision of the digest's own
     if batches:
         session.execute(insert(Batch), batches)
     return audience
+
+
+def unplan(session: Session, digest: Digest) -> bool:
+    """Take the whole ledger of *digest* back; False once any batch has been in a worker's hands.
+
+    Then the caller's transaction must be rolled back. Of this and a claim at the
+    same moment one succeeds: both want the same rows.
+    """
+    total = session.execute(
+        sql(func.count()).select_from(Batch).where(col(Batch.digest_id) == digest.id)
+    ).scalar_one()
+    untouched = delete(Batch).where(
+        col(Batch.digest_id) == digest.id,
+        col(Batch.status) == BatchStatus.planned,
+        col(Batch.fence) == 0,
+    )
+    if cast("CursorResult[Any]", session.execute(untouched)).rowcount != total:
+        return False
+    for name in PARTITIONED:
+        drop_partition(session, name, digest.id or 0)
+    return True
 
 
 def _wave(subscriber_id: Any, canary_share: float) -> Any:  # noqa: ANN401 - SQL expressions

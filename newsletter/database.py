@@ -18,7 +18,8 @@ import digests.community_week
 import digests.comparisons
 import digests.history
 import digests.listing
-import digests.schedule  # noqa: F401 - as said
+import digests.schedule
+import digests.signatures  # noqa: F401 - as said
 import newsletter.accounts.models  # noqa: F401 - the same
 import subscribers.engagement  # noqa: F401 - the same
 from newsletter.settings import settings

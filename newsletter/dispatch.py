@@ -15,7 +15,7 @@ from newsletter.composing import content_from
 from newsletter.esp import Unsendable
 from newsletter.esp.room import room
 from newsletter.providers import provider
-from newsletter.readership import readers_of
+from newsletter.readership import readers_of, rule_of
 from newsletter.rendering import content_hash
 from newsletter.settings import settings
 from subscribers.models import Subscriber
@@ -93,6 +93,8 @@ def _unfit(session: Session, digest: Digest, *, now: datetime) -> str | None:
         for one in _renditions(session, digest)
     ):
         return "What is stored is not what was approved; look at it again and approve that."
+    if digest.audience_rule not in {None, rule_of(session, digest).key}:
+        return "Whom it goes to is not what was approved; look at it again and approve that."
     try:
         most_in_a_call(session, digest)
     except Unsendable as error:

@@ -1,12 +1,13 @@
 """From the store to an approved edition: what the editor sees is what will be sent."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from digests import assembly, corrections, lifecycle, settlement
+from digests import assembly, corrections, lifecycle, settlement, signatures
+from digests.english import listed
 from digests.lifecycle import (
     DigestError,
     IllegalTransition,
@@ -16,12 +17,15 @@ from digests.lifecycle import (
     TooLate,
 )
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
-from digests.schedule import Approval, OccurrenceStatus, Schedule, due
-from newsletter import preflight
+from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, due
+from digests.signatures import Verdict
+from newsletter import preflight, telling
 from newsletter.accounts import audit
 from newsletter.composing import content_from
 from newsletter.galley import Preview, fresh
+from newsletter.readership import rule_of
 from newsletter.rendering import BadTemplate, Rendered
+from newsletter.settings import settings
 
 log = structlog.get_logger()
 
@@ -56,7 +60,9 @@ def _approve_by_policy(
     """The schedule's word for it; where that cannot be, the draft waits for an editor, who is told why."""
     try:
         with session.begin_nested():
-            approve(session, digest, by=f"the policy of schedule {schedule.name}", now=now)
+            approve(
+                session, digest, by=f"the policy of schedule {schedule.name}", alone=True, now=now
+            )
     except (DigestError, BadTemplate) as error:
         digest.paused_reason = str(error)[:500]
         log.warning("approval.refused", digest=digest.issue, why=str(error))
@@ -82,6 +88,9 @@ def void_what_changed(session: Session) -> None:
         reason = "It has changed since it was approved; look at it again and approve that."
         try:
             now_hash = fresh(session, digest).content_hash
+            if digest.audience_rule not in {None, (rule := rule_of(session, digest)).key}:
+                now_hash = ""
+                reason = f"Whom it goes to has changed since: now {rule.words}. Approve that."
         except NothingInIt:
             continue  # its comparisons are not here to compare with; the stored bytes are checked
         except (DigestError, BadTemplate) as error:
@@ -96,7 +105,7 @@ def move(session: Session, digest: Digest, *, to: datetime) -> None:
     if digest.status not in {DigestStatus.draft, DigestStatus.approved}:
         raise IllegalTransition(digest.issue, current=digest.status, wanted="moved")
     digest.late_after += to - digest.send_at
-    digest.send_at = to
+    digest.send_at, digest.deadline_met_at = to, None
     session.add(digest)
     log.info("digest.moved", digest=digest.issue)
 
@@ -109,16 +118,25 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
     now: datetime,
     seen_hash: str | None = None,
     word: str | None = None,
+    hold: timedelta = timedelta(0),
+    alone: bool = False,
 ) -> Preview:
-    """Freeze the edition and put *by*'s name to its content hash.
+    """Freeze the edition and put *by*'s name to its content hash and to whom it goes.
+
+    Where two people are asked for, the first name is kept and the edition stays a
+    draft until another one has approved exactly the same; *alone* is a policy's
+    word, which asks for nobody else's. It goes no sooner than after *hold*.
 
     With *seen_hash*, refuses (NotWhatWasSeen) when the content is not what the
     editor looked at. Raises IllegalTransition unless it is a draft. Preflight's
     errors refuse (NotFit); its warnings ask for a *word* (AsksForAWord), which is
-    kept with the approval.
+    kept with the approval. Raises RefusedAsItStands for what another has sent back.
     """
+    session.flush()
+    session.refresh(digest, with_for_update=True)  # of two who approve, the second sees the first
     if now > digest.late_after:
         raise TooLate(digest.issue, digest.late_after)
+    digest.send_at = max(digest.send_at, now + hold)
     shown = fresh(session, digest)
     if seen_hash is not None and (
         len(seen_hash) < _SHORTEST_HASH or not shown.content_hash.startswith(seen_hash)
@@ -128,7 +146,8 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
         raise IllegalTransition(digest.issue, current=digest.status, wanted=DigestStatus.approved)
     found = preflight.examine(session, digest, now=now)
     said = preflight.enforce(found, issue=digest.issue, word=word)
-    lifecycle.approve(session, digest, content_hash=shown.content_hash, by=by, word=said, now=now)
+    if not _signed(session, digest, shown, by=by, said=said, alone=alone, now=now):
+        return shown
     session.execute(delete(Rendition).where(col(Rendition.digest_id) == digest.id))
     content = shown.rendered.content
     session.add(
@@ -147,10 +166,58 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
         )
     )
     session.flush()
-    after = {"content": shown.content_hash, "word": said}
-    audit.note(session, by=by, action="digest.approved", subject=digest.issue, after=after, now=now)
     log.info("digest.approved", digest=digest.issue, hash=shown.content_hash[:12])
     return shown
+
+
+def people_needed(session: Session, digest: Digest) -> int:
+    """How many people it takes: as its schedule says, and never fewer than the settings ask for."""
+    original = digest
+    if digest.corrects_id is not None:
+        original = session.get_one(Digest, digest.corrects_id)
+    turn = session.get(Occurrence, original.occurrence_id) if original.occurrence_id else None
+    said = session.get_one(Schedule, turn.schedule_id).approvals if turn else 1
+    return max(said, settings().approval.people)
+
+
+def _signed(  # noqa: PLR0913 - who, on what
+    session: Session,
+    digest: Digest,
+    shown: Preview,
+    *,
+    by: str,
+    said: str | None,
+    alone: bool,
+    now: datetime,
+) -> bool:
+    """Keep the name, and approve once there are enough of them; False while another one is missing."""
+    rule = rule_of(session, digest).key
+    what = {"content_hash": shown.content_hash, "audience_rule": rule}
+    signatures.refuse_what_is_refused(session, digest, by=by, content_hash=shown.content_hash)
+    signatures.sign(session, digest, Verdict.approved, by=by, said=said, now=now, **what)
+    names = signatures.approvals(session, digest, **what)
+    is_enough = alone or len(names) >= people_needed(session, digest)
+    audit.note(
+        session,
+        by=by,
+        action="digest.approved" if is_enough else "digest.signed",
+        subject=digest.issue,
+        after={"content": shown.content_hash, "audience": rule, "word": said},
+        now=now,
+    )
+    if not is_enough:
+        telling.second_name_is_wanted(session, digest, by=by, now=now)
+        log.info("digest.signed", digest=digest.issue, names=len(names))
+        return False
+    lifecycle.approve(
+        session,
+        digest,
+        by=listed([one.by for one in names])[:200],
+        word="; ".join(one.said for one in names if one.said)[:500] or None,
+        now=now,
+        **what,
+    )
+    return True
 
 
 def correct(

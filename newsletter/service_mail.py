@@ -38,6 +38,8 @@ class Kind(StrEnum):
     welcome = "welcome"
     sign_in = "sign_in"
     invitation = "invitation"
+    about_an_edition = "about_an_edition"
+    test_copy = "test_copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ FORMS: Final[dict[Kind, Form]] = {
         preheader="The link works once, for three days.",
         useful_for=timedelta(days=3),
     ),
+    Kind.about_an_edition: Form(subject="{subject}", useful_for=timedelta(days=2)),
+    Kind.test_copy: Form(useful_for=timedelta(hours=1), as_written=True),
 }
 
 

@@ -10,6 +10,7 @@ from digests.schedule_terms import BadSchedule
 from newsletter.accounts.errors import AccountError
 from newsletter.cli import (
     accounts,
+    approvals,
     books,
     comparisons,
     digests,
@@ -50,6 +51,7 @@ for part in (
     serving,
     comparisons,
     digests,
+    approvals,
     preflight,
     books,
     status,

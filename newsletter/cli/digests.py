@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     for command in (
         show,
         preview,
-        approve,
         move,
         cancel,
         correct,
@@ -93,34 +92,6 @@ def preview(
             return
         typer.echo(f"{digest.issue} ({digest.status}), content {shown.content_hash[:12]}")
         typer.echo(f"Subject: {content.subject}\nPreheader: {digest.preheader}\n\n{content.text}")
-
-
-def approve(
-    issue: Issue = "latest",
-    by: By = "",
-    content: Annotated[
-        str | None, typer.Option("--hash", help="Only this content: the hash that preview shows.")
-    ] = None,
-    word: Annotated[
-        str | None, typer.Option(help="Why it may go all the same, where preflight warns.")
-    ] = None,
-) -> None:
-    """Put your name to an edition: exactly what preview shows is what will be sent.
-
-    What `newsletter preflight` calls an error refuses it; a warning asks for a word.
-
-    Example: `newsletter approve 2026-W48 --by "Ada" --hash 3f2a91c0d4e5`
-    """
-    with unit_of_work() as session:
-        digest = production.by_issue(session, issue)
-        name = who(by)
-        done = production.approve(
-            session, digest, by=name, now=utc_now(), seen_hash=content, word=word
-        )
-        typer.echo(
-            f"{digest.issue} approved by {name}, content {done.content_hash[:12]}; "
-            f"it goes at {digest.send_at:%Y-%m-%d %H:%M} UTC."
-        )
 
 
 def move(

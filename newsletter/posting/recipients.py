@@ -8,6 +8,7 @@ from typing import Final
 from sqlmodel import Session
 
 from newsletter.accounts.models import Account
+from newsletter.seeds import Seed
 from newsletter.service_mail import FORMS, Form, Kind, ServiceMail
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
 
@@ -57,6 +58,9 @@ def _account(session: Session, letter: ServiceMail, _form: Form) -> To | Nobody:
     account = session.get(Account, letter.account_id)
     if account is None or account.disabled_at is not None:
         return Nobody("the account is disabled")
+    if letter.other_id is not None:  # a test copy for the seed list
+        seed = session.get(Seed, letter.other_id)
+        return To(seed.address) if seed else Nobody("no longer on the seed list")
     return To(account.address, account.name)
 
 

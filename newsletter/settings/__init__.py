@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from newsletter.secrets import NAMES, embedded_secrets
 from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
+from newsletter.settings.approval import ApprovalSettings
 from newsletter.settings.joining import JoiningSettings
 from newsletter.settings.preflight import PreflightSettings
 from newsletter.settings.providers import ProviderSettings
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
 
     accounts: AccountSettings = AccountSettings()
     joining: JoiningSettings = JoiningSettings()
+    approval: ApprovalSettings = ApprovalSettings()
 
     esp_timeout: float = Field(default=10.0, gt=0, le=120)  # seconds, for each phase of a request
     lease: float = Field(default=120.0, gt=0)  # seconds a worker has for one batch

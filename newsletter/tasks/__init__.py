@@ -17,6 +17,7 @@ MODULES: Final = (
     "newsletter.tasks.beating",
     "newsletter.tasks.watching",
     "newsletter.tasks.tidying",
+    "newsletter.tasks.deadlines",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -30,7 +31,11 @@ TICKS: Final = (
 )
 
 #: Sent more seldom: seconds between two messages. What is due is a row all the same.
-SELDOM: Final[dict[str, float]] = {"newsletter.watch": 30.0, "newsletter.tidy": 3600.0}
+SELDOM: Final[dict[str, float]] = {
+    "newsletter.watch": 30.0,
+    "newsletter.deadlines": 10.0,
+    "newsletter.tidy": 3600.0,
+}
 
 app = Celery("newsletter")
 
