@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from newsletter import preflight as checks
-from newsletter import production
+from newsletter import production, reach
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
 from newsletter.database import reading
@@ -20,12 +20,17 @@ def preflight(
     issue: Annotated[
         str, typer.Argument(help="The edition, such as 2026-W48, or latest.")
     ] = "latest",
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask the links that are due first, for up to a minute.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Look an edition over: findings with their severity, place and fix; exit status 1 on an error.
 
     Example: `newsletter preflight 2026-W48 --json`
     """
+    if ask:
+        reach.ask_due(clock=utc_now, within=60.0)
     with reading() as session:
         digest = production.by_issue(session, issue)
         found = checks.examine(session, digest, now=utc_now())

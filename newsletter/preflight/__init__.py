@@ -11,7 +11,8 @@ from digests.comparisons import Revision
 from digests.edition import Edition
 from digests.facts import ComparisonFacts
 from digests.models import Digest, DigestItem, DigestStatus
-from newsletter import galley, kept, links
+from newsletter import galley, kept, reach
+from newsletter import links as signed
 from newsletter.galley import Preview
 from newsletter.preflight import markup, readers, wording
 from newsletter.preflight.contrast import contrast
@@ -25,8 +26,10 @@ from newsletter.preflight.findings import (
     Severity,
     worst_first,
 )
+from newsletter.preflight.leading import leading
 from newsletter.preflight.mail import Mail
 from newsletter.preflight.parts import text_part
+from newsletter.preflight.shapes import measured
 from newsletter.preflight.weight import weigh, weight
 from newsletter.settings import settings
 
@@ -44,15 +47,17 @@ __all__ = [
 _LOOKED_BACK: Final = 12  # editions whose subject and introduction are compared
 
 
-def examine(session: Session, digest: Digest, *, now: datetime) -> Preflight:
+def examine(session: Session, digest: Digest, *, now: datetime, exact: bool = True) -> Preflight:
     """Everything there is to say about *digest* as it stands at this moment.
 
-    Measures every real reader's copy, and asks nobody on the network: whether links
-    answer is not looked at. Raises NothingInIt.
+    Measures every real reader's copy: at this moment, or unless *exact* a long list as
+    it was measured last. Asks nobody on the network: what links answered is kept by
+    ``newsletter.reach``. Raises NothingInIt.
     """
     shown = galley.fresh(session, digest)
     edition = assembly.edition(session, digest, address=galley.comparison_address())
-    shapes = readers.shapes_of(session, digest)
+    readership = measured(session, digest, exact=exact, now=now)
+    shapes = readership.shapes
     mails = {"all": mail_of(shown)}
     weighed = weigh(mails, shapes, lengths=_lengths(session, digest, edition))
     limits = settings().preflight
@@ -63,6 +68,8 @@ def examine(session: Session, digest: Digest, *, now: datetime) -> Preflight:
     ]
     for mail in mails.values():
         findings += _of_the_mail(mail)
+    links = reach.asked_about([link for mail in mails.values() for link in mail.links])
+    findings += leading(links, reach.answers(session, links), now=now)
     return Preflight(
         findings=worst_first(findings),
         copies=weighed.copies,
@@ -71,6 +78,7 @@ def examine(session: Session, digest: Digest, *, now: datetime) -> Preflight:
         worst_reader=weighed.worst_reader,
         content_hash=shown.content_hash,
         examined_at=now,
+        copies_at=readership.at,
     )
 
 
@@ -154,13 +162,13 @@ def _earlier(session: Session, digest: Digest) -> Sequence[tuple[str, str, str]]
 
 def _lengths(session: Session, digest: Digest, edition: Edition) -> dict[str, int]:
     """Bytes of what is filled in for a reader, apart from the day they joined."""
-    signer = links.signer()
-    token = len(links.token(signer.all_for(1, 1), links.Purpose.unsubscribe))
+    signer = signed.signer()
+    token = len(signed.token(signer.all_for(1, 1), signed.Purpose.unsubscribe))
     [verdict] = signer.verdicts(1, [1])
     tools = [tool.name for entry in edition.entries for tool in entry.facts.tools]
     line = kept.longest(session, digest.id or 0, tools)
     return {
-        **{purpose.name: token for purpose in links.Purpose},
+        **{purpose.name: token for purpose in signed.Purpose},
         "verdict": len(verdict),
         "kept": len(line.encode()),
     }

@@ -33,6 +33,7 @@ class Check(StrEnum):
     leaving = "unsubscribe and address"
     duplicates = "duplicated content"
     drift = "drift from the store"
+    links = "where links lead"
 
 
 class NotFit(DigestError):
@@ -94,6 +95,7 @@ class Preflight:
     worst_reader: int | None
     content_hash: str
     examined_at: datetime
+    copies_at: datetime | None = None  # when the list was measured, where not at this moment
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -137,6 +139,7 @@ class Preflight:
             "worst_reader": self.worst_reader,
             "content_hash": self.content_hash,
             "examined_at": self.examined_at.isoformat(),
+            "copies_at": (self.copies_at or self.examined_at).isoformat(),
         }
 
 

@@ -1,27 +1,52 @@
 """Every real reader of an edition, in bulk: which copies there are, and who could not get one."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
 from digests.models import Digest
 from newsletter.preflight.findings import Check, Finding, error, note
 from newsletter.preflight.mail import Shape
 from newsletter.readership import readers_of
+from subscribers.audience import audience
 from subscribers.models import Subscriber
 
 _LARGEST_ID = (1 << 40) - 1  # what a link has room for
 
 
-def shapes_of(session: Session, digest: Digest) -> list[Shape]:
-    """All who would be mailed if *digest* were planned now, by what makes their copies differ.
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Readers with one choice of topics who joined on one day: how many, and one of them."""
 
-    One statement over the list, however long it is: a day of joining and a
-    choice of topics are all that changes a copy's length.
+    topics: str
+    joined_on: date
+    count: int
+    reader: int
+
+
+def shapes_of(session: Session, digest: Digest) -> list[Shape]:
+    """All who would be mailed if *digest* were planned now, by what makes their copies differ."""
+    return [
+        Shape(row.topics, in_words(row.joined_on), row.count, row.reader)
+        for row in _grouped(session, readers_of(digest))
+    ]
+
+
+def everybody(session: Session) -> list[Grouped]:
+    """The same of the whole list."""
+    return _grouped(session, audience())
+
+
+def _grouped(session: Session, people: Select[Any]) -> list[Grouped]:
+    """One statement over the list, however long it is.
+
+    A day of joining and a choice of topics are all that changes a copy's length.
     """
-    those = readers_of(digest).add_columns(col(Subscriber.joined_at)).subquery("those")
+    those = people.add_columns(col(Subscriber.joined_at)).subquery("those")
     day = func.date(those.c.joined_at)
     rows = session.execute(
         select(those.c.topics, day, func.count(), func.max(those.c.subscriber_id))
@@ -29,7 +54,7 @@ def shapes_of(session: Session, digest: Digest) -> list[Shape]:
         .group_by(those.c.topics, day)
         .order_by(those.c.topics, day)
     )
-    return [Shape(topics, _words(on), count, reader) for topics, on, count, reader in rows]
+    return [Grouped(topics, _date(on), count, reader) for topics, on, count, reader in rows]
 
 
 def copies(shapes: Sequence[Shape], topics: Collection[str]) -> Iterator[Finding]:
@@ -68,7 +93,11 @@ def _without_a_mail(shapes: Sequence[Shape], topics: Collection[str]) -> list[Sh
     return list(missing.values())
 
 
-def _words(day: date | datetime | str) -> str:
+def in_words(day: date) -> str:
     """The day as composing fills it in."""
-    known = date.fromisoformat(day[:10]) if isinstance(day, str) else day
-    return f"{known.day} {known:%B %Y}"
+    return f"{day.day} {day:%B %Y}"
+
+
+def _date(day: date | str) -> date:
+    """SQLite has no dates of its own."""
+    return date.fromisoformat(day[:10]) if isinstance(day, str) else day

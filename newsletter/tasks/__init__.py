@@ -18,6 +18,7 @@ MODULES: Final = (
     "newsletter.tasks.watching",
     "newsletter.tasks.tidying",
     "newsletter.tasks.deadlines",
+    "newsletter.tasks.preparing",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -34,6 +35,8 @@ TICKS: Final = (
 SELDOM: Final[dict[str, float]] = {
     "newsletter.watch": 30.0,
     "newsletter.deadlines": 10.0,
+    "newsletter.ask_links": 60.0,
+    "newsletter.measure_readers": 300.0,
     "newsletter.tidy": 3600.0,
 }
 

@@ -77,7 +77,7 @@ def desk(session: Session, digest: Digest, *, search: str, now: datetime) -> Des
     """The desk of *digest*; *search* is the beginning of a tool's name, for what could be taken in."""
     draft = versions.read(session, digest)
     edition = assembly.edition(session, digest, address=galley.comparison_address())
-    found = preflight.examine(session, digest, now=now)
+    found = preflight.examine(session, digest, now=now, exact=False)
     subjects, preheaders = _suggested(edition)
     return Desk(
         digest=digest,

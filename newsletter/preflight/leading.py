@@ -1,0 +1,46 @@
+"""Where the links of a mail lead, by what was kept of asking them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from digests.english import counted
+from newsletter.preflight.findings import Check, Finding, note, warning
+from newsletter.reach import LinkAnswer, Verdict
+
+_SHORT: Final = 90  # characters of an address
+
+
+def leading(
+    links: Sequence[str], known: Mapping[str, LinkAnswer], *, now: datetime
+) -> Iterator[Finding]:
+    """A finding for each of *links* that does not lead a reader where it seems to; how old each answer is."""
+    for url in links:
+        if (one := known.get(url)) is None or one.verdict in {None, Verdict.answers}:
+            continue
+        place = url if len(url) <= _SHORT else f"{url[:_SHORT]}…"
+        says = f"{one.said[:1].upper()}{one.said[1:]}, asked {_ago(one.asked_at, now)}."
+        if one.verdict is Verdict.away:
+            yield note(Check.links, place, says, "Link to where it leads, if that is meant.")
+        elif one.verdict is Verdict.private:
+            yield warning(
+                Check.links, place, says, "Readers cannot open it: link to a public page."
+            )
+        else:
+            yield warning(
+                Check.links, place, says, "Open it yourself; mend the link or take it out."
+            )
+    if waiting := sum(url not in known for url in links):
+        yield note(
+            Check.links,
+            "links",
+            f"{waiting} of {counted(len(links), 'link')} {'was' if waiting == 1 else 'were'} not asked yet.",
+            "They are asked every minute or so, or at once by `newsletter preflight --ask`.",
+        )
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    minutes = max(0, round((now - at).total_seconds() / 60))
+    if minutes < 1:
+        return "a moment ago"
+    return f"{counted(minutes, 'minute')} ago" if minutes < 90 else f"{minutes // 60} hours ago"  # noqa: PLR2004 - as people say it
