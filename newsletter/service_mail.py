@@ -36,6 +36,7 @@ class Kind(StrEnum):
     confirm = "confirm"
     on_the_list = "on_the_list"
     welcome = "welcome"
+    alert = "alert"
     sign_in = "sign_in"
     invitation = "invitation"
     about_an_edition = "about_an_edition"
@@ -78,6 +79,12 @@ FORMS: Final[dict[Kind, Form]] = {
         preheader="What comes when, and how to change or leave it.",
         useful_for=timedelta(days=3),
         wanted=True,
+    ),
+    Kind.alert: Form(
+        subject="{what}",
+        preheader="{remedy}",
+        useful_for=timedelta(hours=12),
+        asked_for=True,
     ),
     Kind.sign_in: Form(
         subject="Sign in to {publication}",

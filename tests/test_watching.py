@@ -14,10 +14,13 @@ from digests import lifecycle
 from digests.models import Digest, DigestStatus, Halt
 from digests.progress import Progress, Uncertain
 from newsletter import pulse
+from newsletter.accounts.models import Account, Role
 from newsletter.circuit import Circuit
 from newsletter.database import reading, unit_of_work
 from newsletter.overview import Overview
+from newsletter.posting.composing import Composed, compose
 from newsletter.pulse import Life, Part, Pulse
+from newsletter.service_mail import ServiceMail
 from newsletter.settings.alerts import AlertSettings
 from newsletter.watching import alerts
 from newsletter.watching.alerts import Alert
@@ -27,6 +30,7 @@ from newsletter.watching.looking import look_after
 from tests.conftest import Configure
 from tests.editions import a_draft, a_sending_digest, readers
 from tests.web.scene import on_both
+from tests.web.staffing import an_account
 
 SECRET = "whsec_" + "c2VjcmV0IGZvciB0aGUgdGVzdHMgb25seQ=="
 
@@ -201,6 +205,36 @@ class TestTheLook:
             ("beat.gone", False),
             ("beat.gone", True),
         ]
+
+
+@on_both
+@pytest.mark.usefixtures("database")
+def test_whose_it_is_to_act_gets_one_letter_when_it_begins(now: datetime) -> None:
+    with unit_of_work() as session:
+        for name, roles in (
+            ("Ada", {Role.operator}),
+            ("Emmy", {Role.editor}),
+            ("Rae", {Role.reader}),
+        ):
+            an_account(session, roles=roles, name=name, now=now)
+        readers(session, 3, now=now)
+        digest = a_sending_digest(session, now=now)
+        lifecycle.pause(session, digest, reason="lunch")
+        draft = a_draft(session, now=now, issue="2026-W49")
+        draft.paused_reason = "the template has changed"
+
+    for seconds in (0, 30, 60):
+        look_after(now=now + timedelta(seconds=seconds))
+
+    with reading() as session:
+        letters = session.exec(select(ServiceMail)).all()
+        written = {
+            (session.get_one(Account, one.account_id).name, (one.values or {})["what"][:8])
+            for one in letters
+        }
+        assert all(isinstance(compose(session, one, now=now), Composed) for one in letters)
+    assert len(letters) == len(written)
+    assert written == {("Ada", "2026-W48"), ("Ada", "2026-W49"), ("Emmy", "2026-W49")}
 
 
 def wrong(session: Session, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """One look at everything, what it means, and what begins or ends with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,12 +11,15 @@ from sqlmodel import Session, col
 from digests.models import Batch, BatchStatus, Digest, DigestStatus
 from digests.progress import Progress
 from digests.schedule import Occurrence, Schedule
-from newsletter import overview, pulse
+from newsletter import overview, pulse, service_mail
+from newsletter.accounts import register
+from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
 from newsletter.overview import Overview
+from newsletter.service_mail import Kind
 from newsletter.settings import settings
 from newsletter.watching import alerts
-from newsletter.watching.conditions import Seen, Unapproved, conditions
+from newsletter.watching.conditions import Audience, Seen, Unapproved, conditions
 from subscribers.engagement import Engagement
 
 log = structlog.get_logger()
@@ -42,6 +46,8 @@ def look_after(*, now: datetime) -> Look:
         found = conditions(seen(session, known), settings().alerts)
     with unit_of_work() as session:
         began, ended = alerts.keep(session, found, now=now)
+        if settings().alerts.mail:
+            _write_letters(session, began, now=now)
         alerts.give_up(session, now=now)
         pulse.forget_the_long_gone(session, now=now)
     for edge in began:
@@ -63,6 +69,31 @@ def seen(session: Session, known: Overview) -> Seen:
         },
         without_events=_without_events(session, now=known.at),
     )
+
+
+def _write_letters(session: Session, began: Sequence[alerts.Edge], *, now: datetime) -> None:
+    """A letter about each beginning to everybody whose it is to act; none when it ends."""
+    if not began:
+        return
+    for account in register.everybody(session):
+        roles = register.roles_of(account)
+        for edge in began:
+            wanted = {Role.operator}
+            if edge.condition.audience is Audience.editors:
+                wanted.add(Role.editor)
+            if account.disabled_at is not None or not roles & wanted:
+                continue
+            values = {
+                "what": " ".join(edge.condition.what.split())[:300],
+                "remedy": edge.condition.remedy,
+                "severity": str(edge.condition.severity),
+                "audience": str(edge.condition.audience),
+                "since": f"{now:%Y-%m-%d %H:%M}",
+            }
+            once = f"alert {edge.id} {account.id}"
+            service_mail.write(
+                session, Kind.alert, account_id=account.id, values=values, once=once, now=now
+            )
 
 
 def _unapproved(session: Session) -> tuple[Unapproved, ...]:

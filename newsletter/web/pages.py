@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -155,6 +156,7 @@ def templates() -> Environment:
     made.filters |= {"day": day, "moment": moment, "clock": clock, "soon": soon, "count": count}
     made.filters["browser"] = browser
     made.filters["groups"] = groups
+    made.filters["coded"] = coded
     return made
 
 
@@ -190,6 +192,15 @@ def soon(at: datetime, now: datetime, zone: str = "UTC") -> str:
 def groups(long: str) -> str:
     """``ABCD EFGH``: what is to be typed, four characters at a time."""
     return " ".join(long[at : at + 4] for at in range(0, len(long), 4))
+
+
+def coded(sentence: str) -> Markup:
+    """What stands between `backticks` as code; everything escaped."""
+    parts = (
+        Markup("<code>{}</code>").format(part) if at % 2 else escape(part)
+        for at, part in enumerate(sentence.split("`"))
+    )
+    return Markup("").join(parts)
 
 
 def count(number: int) -> str:
