@@ -126,6 +126,12 @@ def unplan(session: Session, digest: Digest) -> bool:
     return True
 
 
+def is_untouched(session: Session, digest: Digest) -> bool:
+    """Whether no batch of *digest* has ever been in a worker's hands."""
+    touched = sql(col(Batch.number)).where(col(Batch.digest_id) == digest.id, col(Batch.fence) > 0)
+    return session.execute(touched.limit(1)).first() is None
+
+
 def _wave(subscriber_id: Any, canary_share: float) -> Any:  # noqa: ANN401 - SQL expressions
     share = round(canary_share * _PER_MILLE)
     if not share:

@@ -64,7 +64,7 @@ from newsletter.web import (
     votes,
     webhooks,
 )
-from newsletter.web.desk import board, changes, history
+from newsletter.web.desk import approval, board, changes, history, trials
 from newsletter.web.desk.mail import NoSuchReader
 from newsletter.web.readers import BrokenLink
 from newsletter.web.second_step import NobodyWaits
@@ -141,6 +141,8 @@ ROUTERS: Final = tuple(
         desk,
         changes,
         history,
+        approval,
+        trials,
         board,
         console,
         votes,

@@ -157,6 +157,7 @@ def templates() -> Environment:
     made.filters["browser"] = browser
     made.filters["groups"] = groups
     made.filters["coded"] = coded
+    made.filters["length_of"] = length_of
     return made
 
 
@@ -187,6 +188,16 @@ def clock(at: datetime, zone: str = "UTC") -> str:
 def soon(at: datetime, now: datetime, zone: str = "UTC") -> str:
     """The clock to the second for what is hours away, else the day as well."""
     return clock(at, zone) if abs(at - now) < timedelta(hours=12) else moment(at, zone)
+
+
+def length_of(time: timedelta) -> str:
+    """``2 d 3 h``, ``21 h 14 min``, ``14 min 3 s``: two units are enough to plan by."""
+    seconds = max(0, round(time.total_seconds()))
+    parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h")]
+    parts += [(seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    while len(parts) > 1 and not parts[0][0]:
+        parts.pop(0)
+    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count) or "0 s"
 
 
 def groups(long: str) -> str:

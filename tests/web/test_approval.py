@@ -1,0 +1,279 @@
+"""The page of an approval: exactly what was seen, by those who may, and what happens when it cannot be."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+from fastapi import FastAPI
+from sqlmodel import select
+from starlette.testclient import TestClient
+
+from digests import claims, versions
+from digests.models import Delivery, Digest, DigestStatus
+from newsletter import dispatch, production, seeds
+from newsletter.accounts.models import AuditEntry, Role
+from newsletter.clock import utc_now
+from newsletter.database import reading, unit_of_work
+from newsletter.posting.composing import Composed, compose
+from newsletter.service_mail import Kind, ServiceMail
+from subscribers.engagement import Engagement
+from tests.conftest import Configure
+from tests.web.scene import Sent, a_draft, a_reader, on_both
+from tests.web.staffing import Staff, signed_in
+
+PAGE = "/desk/2026-W48/approval"
+
+
+@pytest.fixture
+def ada(web: TestClient, database: str, now: datetime) -> Staff:
+    """An editor before a draft that goes in two hours."""
+    with unit_of_work() as session:
+        digest = a_draft(session, now=now)
+        digest.send_at = now + timedelta(hours=2)
+        a_reader(session, now=now)
+    return signed_in(web, roles={Role.editor}, now=now)
+
+
+def seen(web: TestClient) -> str:
+    found = re.search(r'name="hash" value="([0-9a-f]{64})"', web.get(PAGE).text)
+    assert found is not None
+    return found[1]
+
+
+def status() -> DigestStatus:
+    with reading() as session:
+        return production.by_issue(session, "2026-W48").status
+
+
+def reworded(now: datetime, **words: str) -> None:
+    with unit_of_work() as session:
+        digest = production.by_issue(session, "2026-W48")
+        draft = versions.read(session, digest).reworded(**words)
+        versions.save(session, digest, draft, seen=digest.version, by="Grace", now=now)
+
+
+@on_both
+def test_an_editor_approves_what_the_page_shows_and_undoes_it(web: TestClient, ada: Staff) -> None:
+    page = web.get(PAGE).text
+    assert "everybody who has confirmed and not left: 1 copy as of now" in page
+
+    done = web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
+    approved = web.get(done.headers["location"]).text
+    undone = web.post(f"{PAGE}/undo", data={"csrf": ada.csrf})
+
+    assert "Approved by Ada" in approved
+    assert "It goes in" in approved
+    assert "2 h" in approved
+    assert undone.headers["location"].endswith("done=undone")
+    assert "Ada took the approval back" in web.get(PAGE).text
+    assert status() is DigestStatus.draft
+
+
+def test_what_has_changed_since_it_was_seen_is_not_approved(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    form = {"csrf": ada.csrf, "hash": seen(web)}
+    reworded(now, subject="Another subject altogether")
+
+    refused = web.post(PAGE, data=form)
+
+    assert refused.status_code == 409
+    assert "has changed since you looked at it" in refused.text
+    assert status() is DigestStatus.draft
+
+
+def test_a_warning_asks_for_a_word_and_an_error_takes_the_button_away(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    reworded(now, preheader="")
+    assert 'name="word"' in web.get(PAGE).text
+    silent = web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web), "word": " "})
+    said = web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web), "word": "Meant so."})
+    assert (silent.status_code, said.status_code) == (409, 303)
+    assert "Meant so." in web.get(PAGE).text
+
+    web.post(f"{PAGE}/undo", data={"csrf": ada.csrf})
+    reworded(now, opening="TODO")
+    page = web.get(PAGE).text
+    assert "word lets it go like this" in page
+    assert "Approve 2026-W48</button>" not in page
+
+
+def test_two_names_where_two_are_asked_for(
+    web: TestClient, ada: Staff, configure: Configure, now: datetime
+) -> None:
+    configure(approval_people=2)
+    content = seen(web)
+
+    first = web.post(PAGE, data={"csrf": ada.csrf, "hash": content})
+    page = web.get(first.headers["location"]).text
+    grace = signed_in(web, roles={Role.editor}, name="Grace", now=now)
+    second = web.post(PAGE, data={"csrf": grace.csrf, "hash": content})
+
+    assert "It goes once another person has approved the same" in page
+    assert "Ada, of 2" in page
+    assert second.headers["location"].endswith("done=approved")
+    assert "Approved by Ada and Grace" in web.get(PAGE).text
+
+
+def test_it_is_sent_back_with_a_reason_that_stands_on_the_page(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    content = seen(web)
+    web.post("/desk/2026-W48/refusal", data={"csrf": ada.csrf, "reason": "The lead is stale"})
+    grace = signed_in(web, roles={Role.editor}, name="Grace", now=now)
+    form = {"csrf": grace.csrf, "hash": content}
+
+    assert "Ada has sent it back:</strong> The lead is stale." in web.get(PAGE).text
+    refused = web.post(PAGE, data=form)
+    assert refused.status_code == 409
+    assert "Ada has refused" in refused.text
+    assert web.post("/desk/2026-W48/refusal", data={**form, "reason": ""}).status_code == 409
+
+
+def test_what_is_due_at_once_waits_a_minute_for_second_thoughts(
+    app: FastAPI, web: TestClient, ada: Staff, now: datetime
+) -> None:
+    late = now + timedelta(hours=3)
+    app.dependency_overrides[utc_now] = lambda: late
+
+    web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
+
+    page = web.get(PAGE).text
+    assert "1 min" in page
+    assert "data-live" in page
+    with reading() as session:
+        assert production.by_issue(session, "latest").send_at == late + timedelta(minutes=1)
+
+
+@on_both
+def test_during_the_send_the_receipt_and_undo_until_the_first_claim(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    at = now + timedelta(hours=2)
+    web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
+    with unit_of_work(snapshot=True) as session:
+        [digest_id] = dispatch.start_due(session, now=at)
+    before = web.get(PAGE).text
+    with unit_of_work() as session:
+        claims.claim(
+            session, digest_id, worker="one", lease_until=at + timedelta(minutes=5), now=at
+        )
+
+    after = web.get(PAGE).text
+    refused = web.post(f"{PAGE}/undo", data={"csrf": ada.csrf})
+
+    assert "Undo the approval" in before
+    assert "On its way" in before
+    assert "Undo the approval" not in after
+    assert refused.status_code == 409
+    assert "first copies of 2026-W48 are on their way" in refused.text
+
+
+def test_after_it_the_books_stand_beside_those_of_the_weeks_before(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    signed_in(web, roles={Role.editor}, now=now)
+    with unit_of_work() as session:
+        earlier = Digest(
+            issue="2026-W47",
+            number=47,
+            zone="UTC",
+            window_start=now - timedelta(days=14),
+            window_end=now - timedelta(days=7),
+            send_at=now - timedelta(days=7),
+            late_after=now,
+            subject="The week before",
+            preheader="",
+            opening="",
+            assembled_at=now - timedelta(days=8),
+            status=DigestStatus.sent,
+            audience=50,
+            books={"accepted": 48, "rejected": 1, "excluded": 1},
+        )
+        session.add(earlier)
+
+    page = web.get(f"/desk/{sent.issue}/approval").text
+
+    assert "The books are closed" in page
+    assert re.search(r"2026-W48.*?>3</td><td class=\"number\">3</td>", page, re.DOTALL)
+    assert re.search(r"The week before</td><td class=\"number\">50.*?96\.0&#160;%", page, re.DOTALL)
+    assert "Approve 2026-W48</button>" not in page
+
+
+class TestTestCopies:
+    def test_it_is_marked_as_one_shows_a_readers_own_values_and_counts_nowhere(
+        self, web: TestClient, ada: Staff, now: datetime
+    ) -> None:
+        form = {"csrf": ada.csrf, "find": "ada@readers.example", "to": "me"}
+
+        done = web.post("/desk/2026-W48/test", data=form)
+
+        assert done.headers["location"].endswith("done=me")
+        with reading() as session:
+            letter = session.exec(select(ServiceMail)).one()
+            composed = compose(session, letter, now=now)
+            assert session.exec(select(Delivery)).all() == []
+            assert session.exec(select(Engagement)).all() == []
+            noted = session.exec(select(AuditEntry)).all()[-1]
+        assert isinstance(composed, Composed)
+        content = composed.mailing.content
+        assert (letter.kind, composed.to.address) == (Kind.test_copy, "ada@shiporskip.example")
+        assert content.subject.startswith("[Test] Free weights")
+        assert "Test copy of 2026-W48 (draft), as a…@readers.example" in content.html
+        assert content.text.startswith("Test copy of 2026-W48")
+        joined = now - timedelta(weeks=7)
+        assert f"{joined.day} {joined:%B %Y}" in content.html
+        assert (noted.action, noted.by) == ("digest.tested", "Ada")
+        assert "@" not in str(noted.after).replace("a…@readers.example", "")
+
+    def test_the_seed_list_gets_one_each_and_only_while_it_is_on_it(
+        self, web: TestClient, ada: Staff, now: datetime
+    ) -> None:
+        form = {"csrf": ada.csrf, "to": "seeds"}
+        assert web.post("/desk/2026-W48/test", data=form).status_code == 409
+        for address in ("one@big.example", "two@big.example"):
+            web.post("/desk/2026-W48/seeds", data={"csrf": ada.csrf, "address": address})
+        assert "Mail it to the seed list (2)" in web.get(PAGE).text
+
+        web.post("/desk/2026-W48/test", data=form)
+        with reading() as session:
+            [first, second] = seeds.everyone(session)
+        web.post(f"/desk/2026-W48/seeds/{second.id}/end", data={"csrf": ada.csrf})
+
+        with reading() as session:
+            composed = [compose(session, one, now=now) for one in session.exec(select(ServiceMail))]
+        reached = [one.to.address for one in composed if isinstance(one, Composed)]
+        assert reached == [first.address]
+
+    @pytest.mark.parametrize("find", ["nobody@readers.example", "999"])
+    def test_as_nobody_it_is_not_sent(self, web: TestClient, ada: Staff, find: str) -> None:
+        refused = web.post("/desk/2026-W48/test", data={"csrf": ada.csrf, "find": find})
+
+        assert refused.status_code == 409
+        assert "Nobody who gets mail" in refused.text
+
+
+@pytest.mark.parametrize("roles", [{Role.reader}, {Role.operator}])
+def test_as_someone_without_the_role_refused(
+    web: TestClient, ada: Staff, now: datetime, roles: set[Role]
+) -> None:
+    content = seen(web)
+    other = signed_in(web, roles=roles, name="Olga", now=now)
+
+    assert web.get(PAGE).status_code == 403
+    for path in (PAGE, f"{PAGE}/undo", "/desk/2026-W48/refusal", "/desk/2026-W48/test"):
+        form = {"csrf": other.csrf, "hash": content, "reason": "No.", "to": "me"}
+        assert web.post(path, data=form).status_code == 403, path
+    assert status() is DigestStatus.draft
+
+
+def test_of_two_editors_who_press_at_once_one_approves_and_the_other_is_told(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    form = {"csrf": ada.csrf, "hash": seen(web)}
+
+    first, second = web.post(PAGE, data=form), web.post(PAGE, data=form)
+
+    assert (first.status_code, second.status_code) == (303, 409)
+    assert "cannot become approved" in second.text
