@@ -26,6 +26,7 @@ from tests.editions import a_draft
 #: They write without anybody deciding anything: rows of their own, or what files say already.
 NO_DECISION: Final = {
     *("beat", "demo", "run", "worker", "migrate"),
+    "preflight",  # keeps what links answered
     "schedule",  # its callback installs the files on a first start
 }
 
