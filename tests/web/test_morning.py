@@ -25,7 +25,7 @@ from newsletter.database import reading, unit_of_work
 from newsletter.providers import provider
 from newsletter.tasks import ticks
 from tests.conftest import Configure
-from tests.processes import free_port, running
+from tests.processes import free_port, running, wait_until
 from tests.web.scene import DESKTOP, PHONE, a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 
@@ -48,7 +48,7 @@ def mailbox(
     """A sandbox provider in a process of its own; here the web's clock is everybody's."""
     app.dependency_overrides.clear()
     port = free_port()
-    configure(home=tmp_path / "var", sandbox_port=port, send_threads=1, approval_undo_for=0)
+    configure(home=tmp_path / "var", sandbox_port=port, send_threads=1, approval_undo=2)
     surroundings = {
         "NEWSLETTER_HOME": str(tmp_path / "var"),
         "NEWSLETTER_SANDBOX_PORT": str(port),
@@ -73,6 +73,8 @@ def is_sound(page: Page) -> None:
 
 
 def drag(page: Page, number: int, *, onto: int) -> None:
+    page.wait_for_load_state()
+    page.locator(".keys").scroll_into_view_if_needed()
     grip = page.locator(".grip").nth(number).bounding_box()
     row = page.locator(".pairs-list > li").nth(onto).bounding_box()
     assert grip is not None
@@ -110,13 +112,13 @@ def test_an_editors_morning(  # noqa: PLR0915 - one morning, told once
     page.goto(f"{site}/desk")
     is_sound(page)
     page.get_by_role("link", name="2026-W48").first.click()
-    first, second, third = page.locator(".pairs-list strong").all_inner_texts()
+    first, second, third = page.locator(".pairs-list .what strong").all_inner_texts()
     drag(page, 2, onto=0)
     expect(page.locator("#said")).to_have_text(f"{third} is number 1 of 3.")
     page.get_by_role("button", name=f"Move up: {second}").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#said")).to_have_text(f"{second} is number 2 of 3.")
-    assert page.locator(".pairs-list strong").all_inner_texts() == [third, second, first]
+    assert page.locator(".pairs-list .what strong").all_inner_texts() == [third, second, first]
 
     # Preflight finds what was left to be written, and nobody's name lets it go like that.
     expect(page.locator("#preflight .error")).to_contain_text("TODO")
@@ -160,10 +162,7 @@ def test_an_editors_morning(  # noqa: PLR0915 - one morning, told once
     is_sound(page)
     with reading() as session:
         approved = session.exec(select(Rendition)).one().html
-    ticks.start()
-    ticks.send()
-    with reading() as session:
-        assert session.exec(select(Digest)).one().status is DigestStatus.sent
+    wait_until(lambda: status_after_a_tick() is DigestStatus.sent, what="the send", within=20)
     expect(page.get_by_text("It went out")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("The books are closed")).to_be_visible()
     is_sound(page)
@@ -180,6 +179,13 @@ def test_an_editors_morning(  # noqa: PLR0915 - one morning, told once
     shown = _OWN.sub("*", _ARCHIVES.sub("", archive))
     assert without_kept(shown) == without_kept(steady.replace("*", "", 1))  # the pixel is not in it
     editor.close()
+
+
+def status_after_a_tick() -> DigestStatus:
+    ticks.start()
+    ticks.send()
+    with reading() as session:
+        return session.exec(select(Digest)).one().status
 
 
 def without_kept(html: str) -> str:
