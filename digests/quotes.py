@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from digests.edition import Quote
@@ -124,12 +123,6 @@ class _Candidate:
 
 def sentences(text: str) -> list[str]:
     """*text* as whole sentences, white space made plain; nothing is dropped and nothing cut."""
-    return list(_sentences(text))
-
-
-# A page of the desk asks about each review several times, and its words never change.
-@lru_cache(maxsize=2048)
-def _sentences(text: str) -> tuple[str, ...]:
     found: list[str] = []
     start = 0
     plain = " ".join(text.split())
@@ -139,7 +132,7 @@ def _sentences(text: str) -> tuple[str, ...]:
             continue
         found.append(piece)
         start = end.end()
-    return (*found, plain[start:]) if plain[start:] else tuple(found)
+    return [*found, plain[start:]] if plain[start:] else found
 
 
 def cases_for(facts: ComparisonFacts) -> tuple[Quote, ...]:
@@ -221,11 +214,12 @@ def _ranked(facts: ComparisonFacts, *, wanted: Verdict) -> list[_Candidate]:
 def _candidates(
     tool: ToolFacts, review: ReviewFacts, *, wanted: Verdict, must_say_so: bool
 ) -> Iterator[_Candidate]:
+    sign, other = (_FOR, _AGAINST) if wanted is Verdict.ship else (_AGAINST, _FOR)
     said = sentences(review.text)
     for place, sentence in enumerate(said):
         if not SHORTEST <= len(sentence) <= LONGEST or not _WHOLE.search(sentence):
             continue
-        leaning = _leaning(sentence, wanted)
+        leaning = len(sign.findall(sentence)) - 0.8 * len(other.findall(sentence))
         if must_say_so and leaning <= 0:
             continue
         worth = 1.2 * max(-2.0, min(2.0, leaning)) + _quotability(sentence)
@@ -241,13 +235,6 @@ def _candidates(
         yield _Candidate(quote, worth)
 
 
-@lru_cache(maxsize=8192)
-def _leaning(sentence: str, wanted: Verdict) -> float:
-    sign, other = (_FOR, _AGAINST) if wanted is Verdict.ship else (_AGAINST, _FOR)
-    return len(sign.findall(sentence)) - 0.8 * len(other.findall(sentence))
-
-
-@lru_cache(maxsize=8192)
 def _quotability(sentence: str) -> float:
     opinion = sum(weight for sign, weight in _OPINION if sign.search(sentence))
     leaning = sum(weight for sign, weight in _LEANING if sign.search(sentence))

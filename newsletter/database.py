@@ -21,7 +21,8 @@ import digests.listing
 import digests.schedule
 import digests.signatures  # noqa: F401 - as said
 import newsletter.accounts.models  # noqa: F401 - the same
-import subscribers.engagement  # noqa: F401 - the same
+import subscribers.engagement
+import subscribers.privacy  # noqa: F401 - the same
 from newsletter.settings import settings
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ class Door(StrEnum):
     link = "link"  # asking for one by mail
     code = "code"  # the second step
     joining = "joining"  # entering an address that is to get editions
+    privacy = "privacy"  # asking for what is known, or to be erased
 
 
 class TooOften(Exception):
@@ -89,7 +90,7 @@ _QUARTER: Final = 15  # minutes
 
 
 def _for_an_account(door: Door) -> tuple[RateLimitItem, ...]:
-    if door is Door.joining:
+    if door in {Door.joining, Door.privacy}:
         return (RateLimitItemPerDay(settings().joining.per_address),)
     tries = settings().accounts.tries
     if door is Door.link:
@@ -99,7 +100,7 @@ def _for_an_account(door: Door) -> tuple[RateLimitItem, ...]:
 
 
 def _for_a_network(door: Door) -> tuple[RateLimitItem, ...]:
-    if door is Door.joining:
+    if door in {Door.joining, Door.privacy}:
         return (RateLimitItemPerHour(settings().joining.per_network),)
     return (RateLimitItemPerMinute(settings().accounts.network_tries, _QUARTER),)
 

@@ -36,6 +36,9 @@ class Kind(StrEnum):
     confirm = "confirm"
     on_the_list = "on_the_list"
     welcome = "welcome"
+    export_link = "export_link"
+    erase_link = "erase_link"
+    known = "known"
     alert = "alert"
     sign_in = "sign_in"
     invitation = "invitation"
@@ -72,6 +75,24 @@ FORMS: Final[dict[Kind, Form]] = {
     Kind.on_the_list: Form(
         subject="You are on the list: {publication}",
         preheader="Nothing is to do; the next edition comes to you.",
+        asked_for=True,
+    ),
+    Kind.export_link: Form(
+        subject="What {publication} knows about you",
+        preheader="One press, and the answer comes to this address.",
+        useful_for=timedelta(days=2),
+        asked_for=True,
+    ),
+    Kind.erase_link: Form(
+        subject="To be erased from {publication}",
+        preheader="One press, and nothing here leads to you any more.",
+        useful_for=timedelta(days=2),
+        asked_for=True,
+    ),
+    Kind.known: Form(
+        subject="What {publication} knows about you: the answer",
+        preheader="All of it, to read and as a file.",
+        useful_for=timedelta(days=7),
         asked_for=True,
     ),
     Kind.welcome: Form(

@@ -21,6 +21,7 @@ class Purpose(StrEnum):
     sign_in = "sign_in"
     export = "export"
     erase = "erase"
+    known = "known"  # the answer to an export, to look at for a while
     change_address = "change_address"
 
 

@@ -118,6 +118,13 @@ def leave(
     return left
 
 
+def retire(session: Session, subscriber_id: int, *, how: str, now: datetime) -> bool:
+    """They are to get no mail any more, without a word of their own. True when they might have."""
+    return _move(
+        session, subscriber_id, SubscriberStatus.unsubscribed, left_at=now, left_how=how[:40]
+    )
+
+
 def stop_mailing(  # noqa: PLR0913 - what the suppression must be able to show
     session: Session,
     subscriber_id: int,

@@ -19,6 +19,7 @@ from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.approval import ApprovalSettings
 from newsletter.settings.joining import JoiningSettings
+from newsletter.settings.keeping import KeepingSettings
 from newsletter.settings.preflight import PreflightSettings
 from newsletter.settings.providers import ProviderSettings
 from newsletter.settings.votes import VoteSettings
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
 
     accounts: AccountSettings = AccountSettings()
     joining: JoiningSettings = JoiningSettings()
+    keep: KeepingSettings = KeepingSettings()
     approval: ApprovalSettings = ApprovalSettings()
 
     esp_timeout: float = Field(default=10.0, gt=0, le=120)  # seconds, for each phase of a request

@@ -7,6 +7,7 @@ import structlog
 from digests.community import wipe_networks
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.privacy import retention
 from newsletter.settings import settings
 from newsletter.tasks import app
 from subscribers.joining import forget_the_unconfirmed
@@ -16,7 +17,7 @@ log = structlog.get_logger()
 
 @app.task(name="newsletter.tidy")
 def tidy() -> None:
-    """Forget from which networks yesterday's votes came, and whom nobody has confirmed."""
+    """Forget what has been kept for its period, and leave no trace of who was erased."""
     now = utc_now()
     with unit_of_work() as session:
         wipe_networks(session, now=now)
@@ -24,3 +25,5 @@ def tidy() -> None:
         older_than = timedelta(days=settings().joining.days)
         if count := forget_the_unconfirmed(session, older_than=older_than, now=now):
             log.info("unconfirmed.forgotten", count=count)
+    retention.keep_to_the_periods(now=now)
+    retention.scrub(now=now)

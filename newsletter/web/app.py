@@ -57,6 +57,7 @@ from newsletter.web import (
     metrics,
     pages,
     pixel,
+    privacy,
     readers,
     second_step,
     staff,
@@ -126,6 +127,7 @@ ROUTERS: Final = tuple(
     part.router
     for part in (
         readers,
+        privacy,
         joining,
         ballots,
         archive,
