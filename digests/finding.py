@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import and_, func, or_
 from sqlmodel import Session, col, select
 
-from digests.comparisons import Comparison, Revision
+from digests.comparisons import Comparison, Revision, Tool
 from digests.facts import ComparisonFacts, key_of
 from digests.listing import Listing
 
@@ -104,6 +104,11 @@ def categories(session: Session) -> dict[str, int]:
             if name is not None:
                 found[name] = found.get(name, 0) + count
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+
+
+def tool_called(session: Session, slug: str) -> Tool | None:
+    """The tool at that address; None when no page has compared it."""
+    return session.exec(select(Tool).where(col(Tool.slug) == slug)).first()
 
 
 def newest_change(session: Session, category: str = "") -> tuple[datetime, int] | None:

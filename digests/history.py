@@ -1,11 +1,12 @@
-"""How the panel's word on a tool moved: a row each time it became another."""
+"""How things became what they are: a tool's moves, a row each; a comparison's changes, in sentences."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, Float, Index
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from digests.comparisons import Tool
+from digests.comparisons import Comparison, Revision, Tool
 from digests.facts import ToolFacts, Verdict
 from digests.listing import panel_percent
 from digests.models import BIG, words
@@ -25,6 +26,15 @@ class ToolMove(SQLModel, table=True):
     percent: float | None = Field(default=None, sa_type=Float)
     ships: int | None = None
     skips: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one revision of a comparison changed, in sentences."""
+
+    number: int
+    at: datetime
+    sentences: tuple[str, ...]
 
 
 def note(session: Session, tool: Tool, facts: ToolFacts, *, now: datetime) -> bool:
@@ -61,6 +71,18 @@ def moves_of(session: Session, tool_id: int, *, at_most: int = 50) -> list[ToolM
         .limit(at_most)
     ).all()
     return list(reversed(rows))
+
+
+def changes_of(session: Session, slug: str, *, at_most: int = 10) -> list[Change]:
+    """What the latest revisions of the comparison changed, newest first; the silent ones are left out."""
+    rows = session.exec(
+        select(Revision.number, Revision.taken_in_at, Revision.changes)
+        .join(Comparison, col(Comparison.id) == col(Revision.comparison_id))
+        .where(col(Comparison.slug) == slug, col(Revision.number) > 1)
+        .order_by(col(Revision.number).desc())
+        .limit(at_most)
+    )
+    return [Change(number, at, tuple(said)) for number, at, said in rows if said]
 
 
 def _word(move: ToolMove) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from digests.community import CommunityError, NoSuchTool
 from digests.draft import BadWords
 from digests.exchange import FactsRefused
+from digests.finding import BadCursor
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
 from digests.page_lines import PageRefused
 from digests.schedule_terms import BadSchedule
@@ -46,6 +47,7 @@ from newsletter.web import (
     archive,
     audit,
     ballots,
+    browse,
     compare,
     console,
     desk,
@@ -84,6 +86,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     CommunityError: status.HTTP_409_CONFLICT,
     NoSuchTool: status.HTTP_404_NOT_FOUND,
     NoSuchChoice: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    BadCursor: status.HTTP_404_NOT_FOUND,
     BadWords: status.HTTP_422_UNPROCESSABLE_CONTENT,
     NoSuchReader: status.HTTP_404_NOT_FOUND,
     NoSuchVersion: status.HTTP_404_NOT_FOUND,
@@ -131,6 +134,7 @@ ROUTERS: Final = tuple(
         joining,
         ballots,
         archive,
+        browse,
         compare,
         webhooks,
         intake,

@@ -4,6 +4,9 @@ The links are signed and good for nothing else. Opening one shows the choice mad
 ready; only the button changes anything, for scanners open links and press none.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -13,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from newsletter import voting
 from newsletter.links import CopyRef
 from newsletter.settings import settings
-from newsletter.voting import Choice, How, NoSuchChoice
+from newsletter.voting import Ballot, Choice, How, NoSuchChoice
 from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.pages import LOOK, page
 from newsletter.web.readers import BrokenLink, SentForm
@@ -94,6 +97,35 @@ def remembered(request: Request, session: Session) -> tuple[str, CopyRef] | None
     token = request.cookies.get(_name(), "")
     reader = voting.reader_of(session, token) if token else None
     return (token, reader) if reader is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """What a reader's own device shows of them: a ballot for each tool."""
+
+    token: str
+    stamp: str
+    ballots: list[Ballot]
+
+
+def mine(
+    request: Request, session: Session, slugs: Collection[str], *, now: datetime
+) -> Mine | None:
+    """The buttons and the word of whoever's device this is; None on anybody else's."""
+    known = remembered(request, session)
+    if known is None:
+        return None
+    token, reader = known
+    stamp = voting.stamp(token, now=now)
+    return Mine(token, stamp, voting.ballots_on(session, slugs, reader))
+
+
+def own_or_shared(request: Request, answer: Response) -> Response:
+    """A page with a reader's own word on it is kept by nobody, the same page without by anybody."""
+    own = has_memory(request)
+    answer.headers["vary"] = "Cookie"
+    answer.headers["cache-control"] = "private, no-store" if own else "public, max-age=60"
+    return answer
 
 
 def remember(answer: Response, token: str) -> None:

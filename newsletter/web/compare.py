@@ -2,25 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Final
 
 from fastapi import APIRouter, Request
-from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from digests.comparisons import facts_of
+from digests.comparisons import facts_of, latest_revision
 from digests.edition import Entry
 from digests.facts import ComparisonFacts, ReviewFacts, ToolFacts, key_of
+from digests.history import changes_of
+from digests.listing import panel_percent, pips_of
+from digests.tally import verdict_of
 from newsletter import galley, joining, voting
+from newsletter.archive.picture import Row as PictureRow
+from newsletter.archive.picture import picture
 from newsletter.rendering.card import card
 from newsletter.settings import settings
-from newsletter.voting import Ballot
 from newsletter.web import ballots
+from newsletter.web.caching import kept
 from newsletter.web.doors import Now, Reading
-from newsletter.web.pages import LOOK, page
+from newsletter.web.pages import LOOK, day, page
+from newsletter.web.structured import structured
 
 router = APIRouter()
+
+_DAY: Final = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,24 @@ class Seat:
     right: ReviewFacts | None
 
 
-@dataclass(frozen=True, slots=True)
-class Mine:
-    """What a reader's own device shows of them: a ballot for each tool."""
-
-    token: str
-    stamp: str
-    ballots: list[Ballot]
+@router.api_route("/compare/{slug}.png", methods=LOOK)
+def picture_of(slug: str, request: Request, session: Reading) -> Response:
+    """The comparison's picture, for what shows links with one."""
+    revision = latest_revision(session, slug)
+    if revision is None:
+        raise HTTPException(404, "There is no comparison at this address.")
+    facts = ComparisonFacts.model_validate(revision.facts)
+    panels = tuple(tuple(pips_of(tool)) for tool in facts.tools)
+    row = PictureRow(facts.summary or facts.title, panels)
+    known = settings()
+    return kept(
+        request,
+        picture(known.publication, day(revision.taken_in_at), facts.title, (row,)),
+        media_type="image/png",
+        changed_at=revision.taken_in_at,
+        seconds=_DAY,
+        headers={"cross-origin-resource-policy": "cross-origin"},
+    )
 
 
 @router.api_route("/compare/{slug}", methods=LOOK)
@@ -60,37 +78,44 @@ def compare(slug: str, request: Request, session: Reading, now: Now) -> Response
     facts = facts_of(session, slug)
     if facts is None:
         raise HTTPException(404, "There is no comparison at this address.")
+    changes = changes_of(session, slug)
+    canonical = facts.url or galley.comparison_address().replace("{slug}", facts.slug)
+    home = settings().web_url.rstrip("/")
     answer = page(
         "compare.html",
         facts=facts,
         shown=card(Entry(facts=facts, address="")),
         rows=decision_table(facts),
         seats=scorecard(*facts.tools),
-        canonical=facts.url or galley.comparison_address().replace("{slug}", facts.slug),
+        canonical=canonical,
+        home=home,
+        changes=changes,
+        described=_described(facts),
+        structured=structured(
+            facts,
+            address=canonical,
+            publication=settings().publication,
+            tools_at=f"{home}/tools/{{slug}}",
+            changed_at=changes[0].at if changes else None,
+        ),
         figures=voting.shown_figures(session, [tool.slug for tool in facts.tools]),
         enough=settings().votes.enough,
         wording=joining.wording(),
-        mine=_mine(request, session, facts, now=now),
+        mine=ballots.mine(request, session, [tool.slug for tool in facts.tools], now=now),
     )
-    answer.headers["vary"] = "Cookie"
-    mine = ballots.has_memory(request)
-    answer.headers["cache-control"] = "private, no-store" if mine else "public, max-age=60"
-    return answer
+    return ballots.own_or_shared(request, answer)
 
 
-def _mine(
-    request: Request, session: Session, facts: ComparisonFacts, *, now: datetime
-) -> Mine | None:
-    """The buttons and the word of whoever's device this is; None on anybody else's."""
-    known = ballots.remembered(request, session)
-    if known is None:
-        return None
-    token, reader = known
-    return Mine(
-        token=token,
-        stamp=voting.stamp(token, now=now),
-        ballots=voting.ballots_on(session, [tool.slug for tool in facts.tools], reader),
-    )
+def _described(facts: ComparisonFacts) -> str:
+    """What a preview of the link says: the page's own words, else where the panel stands."""
+    if facts.summary:
+        return facts.summary
+    said = [
+        f"{tool.name}: {verdict_of(tool)}, {percent:.0f}% ship"
+        for tool in facts.tools
+        if verdict_of(tool) and (percent := panel_percent(tool)) is not None
+    ]
+    return f"The panel on {facts.title}. {'; '.join(said)}." if said else facts.title
 
 
 def decision_table(facts: ComparisonFacts) -> list[Row]:
