@@ -10,7 +10,7 @@ from sqlalchemy import or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from digests import history, listing
+from digests import history, listing, topics
 from digests.comparisons import Comparison, Revision, Tool
 from digests.facts import ComparisonFacts, ToolFacts
 from digests.knowledge import learn, said_so_far
@@ -85,6 +85,7 @@ def take_in(session: Session, facts: ComparisonFacts, *, source: str, now: datet
             history.note(session, tool, after, now=now)
             changed.append(tool)
     _take_over(comparison, said_so_far(before, facts), tools)
+    topics.register(session, facts)
     session.flush()
     revised = _revise(session, comparison, changed, source=source, now=now)
     own = revised.pop(comparison.slug, None)

@@ -84,6 +84,9 @@ class Digest(SQLModel, table=True):
     corrects_hash: str | None = Field(default=None, max_length=64)  # only readers of that rendition
     version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})  # its newest one
     approval_word: str | None = Field(default=None, max_length=500)  # why despite the warnings
+    renditions: dict[str, str] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True))
+    )  # the content hash of each that was approved, by topics; None: of everything alone
     audience_rule: str | None = Field(default=None, max_length=64)  # whom it was approved for
     announced_at: datetime | None = None  # when the editors were told that it is ready
     deadline_met_at: datetime | None = None  # when its schedule's policy acted on it

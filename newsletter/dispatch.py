@@ -10,12 +10,13 @@ from sqlmodel import Session, col
 from digests import lifecycle, planning, settlement
 from digests.appointments import slots
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
-from newsletter import tracing
+from digests.topics import ALL
+from newsletter import choices, tracing
 from newsletter.composing import content_from
 from newsletter.esp import Unsendable
 from newsletter.esp.room import room
 from newsletter.providers import provider
-from newsletter.readership import readers_of, rule_of
+from newsletter.readership import rule_of
 from newsletter.rendering import content_hash
 from newsletter.settings import settings
 from subscribers.models import Subscriber
@@ -54,11 +55,12 @@ def start(session: Session, digest: Digest, *, now: datetime) -> int:
     """Plan *digest* and let its first wave go; returns the size of the audience."""
     size = most_in_a_call(session, digest)
     share = settings().canary_share
+    renditions = {one.topics: one.id or 0 for one in _renditions(session, digest)}
     count = planning.plan(
         session,
         digest,
-        readers_of(digest),
-        renditions={one.topics: one.id or 0 for one in _renditions(session, digest)},
+        choices.planned(session, digest, renditions.keys()),
+        renditions=renditions,
         batch_size=size,
         canary_share=share,
         slots=_slots(session, digest),
@@ -87,9 +89,10 @@ def _unfit(session: Session, digest: Digest, *, now: datetime) -> str | None:
         return (
             f"It came up only after {digest.late_after:%Y-%m-%d %H:%M} UTC: too late to go unread."
         )
+    approved = digest.renditions or {ALL: digest.content_hash or ""}
     if any(
         content_hash(content_from(one)) != one.content_hash
-        or one.content_hash != digest.content_hash
+        or one.content_hash != approved.get(one.topics)
         for one in _renditions(session, digest)
     ):
         return "What is stored is not what was approved; look at it again and approve that."

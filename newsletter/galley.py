@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from digests import assembly
+from digests import assembly, topics
 from digests.lifecycle import NothingInIt
 from digests.models import Digest
+from digests.topics import ALL
 from newsletter.rendering import House, Rendered, content_hash, render
 from newsletter.settings import settings
 
@@ -18,11 +19,14 @@ class Preview:
     digest: Digest
     rendered: Rendered
     content_hash: str
+    topics: str = ALL  # whose rendition it is
 
 
-def fresh(session: Session, digest: Digest) -> Preview:
-    """The edition as it stands at this moment, approved or not. Raises NothingInIt."""
+def fresh(session: Session, digest: Digest, key: str = ALL) -> Preview:
+    """The edition as it stands at this moment, approved or not, for readers of *key*. Raises NothingInIt."""
     edition = assembly.edition(session, digest, address=comparison_address())
+    if key != ALL:
+        edition = topics.restricted(edition, topics.shelf(session, edition), key)
     if not edition.entries:
         raise NothingInIt(digest.issue)
     rendered = render(
@@ -31,7 +35,7 @@ def fresh(session: Session, digest: Digest) -> Preview:
         track_opens=settings().track_opens,
         track_clicks=settings().track_clicks,
     )
-    return Preview(digest, rendered, content_hash(rendered.content))
+    return Preview(digest, rendered, content_hash(rendered.content), key)
 
 
 def house() -> House:

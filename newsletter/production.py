@@ -19,7 +19,8 @@ from digests.lifecycle import (
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, due
 from digests.signatures import Verdict
-from newsletter import preflight, telling
+from digests.topics import ALL
+from newsletter import choices, preflight, telling
 from newsletter.accounts import audit
 from newsletter.composing import content_from
 from newsletter.galley import Preview, fresh
@@ -68,13 +69,15 @@ def _approve_by_policy(
         log.warning("approval.refused", digest=digest.issue, why=str(error))
 
 
-def preview(session: Session, digest: Digest) -> Preview:
-    """The edition as it stands: frozen renditions once approved, rendered afresh before."""
-    frozen = session.exec(select(Rendition).where(col(Rendition.digest_id) == digest.id)).first()
+def preview(session: Session, digest: Digest, key: str = ALL) -> Preview:
+    """The edition as readers of *key* get it: frozen once approved, rendered afresh before."""
+    frozen = session.exec(
+        select(Rendition).where(col(Rendition.digest_id) == digest.id, col(Rendition.topics) == key)
+    ).first()
     if digest.status is DigestStatus.draft or frozen is None:
-        return fresh(session, digest)
+        return fresh(session, digest, key)
     rendered = Rendered(content_from(frozen), tuple(frozen.links))
-    return Preview(digest, rendered, frozen.content_hash)
+    return Preview(digest, rendered, frozen.content_hash, key)
 
 
 def void_what_changed(session: Session) -> None:
@@ -87,7 +90,7 @@ def void_what_changed(session: Session) -> None:
     ).all():
         reason = "It has changed since it was approved; look at it again and approve that."
         try:
-            now_hash = fresh(session, digest).content_hash
+            now_hash = _hash_now(session, digest)
             if digest.audience_rule not in {None, (rule := rule_of(session, digest)).key}:
                 now_hash = ""
                 reason = f"Whom it goes to has changed since: now {rule.words}. Approve that."
@@ -148,26 +151,45 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
     said = preflight.enforce(found, issue=digest.issue, word=word)
     if not _signed(session, digest, shown, by=by, said=said, alone=alone, now=now):
         return shown
-    session.execute(delete(Rendition).where(col(Rendition.digest_id) == digest.id))
-    content = shown.rendered.content
-    session.add(
-        Rendition(
-            digest_id=digest.id or 0,
-            topics="all",
-            subject=content.subject,
-            preheader=digest.preheader,
-            html=content.html,
-            text=content.text,
-            fields=list(content.fields),
-            headers=[list(header) for header in content.headers],
-            links=list(shown.rendered.links),
-            content_hash=shown.content_hash,
-            rendered_at=now,
-        )
-    )
-    session.flush()
+    freeze(session, digest, now=now)
     log.info("digest.approved", digest=digest.issue, hash=shown.content_hash[:12])
     return shown
+
+
+def freeze(session: Session, digest: Digest, *, now: datetime) -> None:
+    """Keep the bytes of every rendition that readers need; what is approved is what is sent."""
+    session.execute(delete(Rendition).where(col(Rendition.digest_id) == digest.id))
+    hashes: dict[str, str] = {}
+    for key in choices.wanted(session, digest).readers:
+        shown = fresh(session, digest, key)
+        content = shown.rendered.content
+        hashes[key] = shown.content_hash
+        session.add(
+            Rendition(
+                digest_id=digest.id or 0,
+                topics=key,
+                subject=content.subject,
+                preheader=digest.preheader,
+                html=content.html,
+                text=content.text,
+                fields=list(content.fields),
+                headers=[list(header) for header in content.headers],
+                links=list(shown.rendered.links),
+                content_hash=shown.content_hash,
+                rendered_at=now,
+            )
+        )
+    digest.renditions = hashes
+    session.add(digest)
+    session.flush()
+
+
+def _hash_now(session: Session, digest: Digest) -> str:
+    """The content's hash at this moment; another one when any rendition that was approved has changed."""
+    for key, approved in (digest.renditions or {}).items():
+        if key != ALL and fresh(session, digest, key).content_hash != approved:
+            return ""
+    return fresh(session, digest).content_hash
 
 
 def people_needed(session: Session, digest: Digest) -> int:

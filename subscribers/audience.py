@@ -11,13 +11,15 @@ from subscribers.models import Subscriber, SubscriberStatus, Suppression
 def audience() -> Select[Any]:
     """Everybody an edition considers: those who agreed to it, with the reason for leaving one out.
 
-    Columns: subscriber_id, reason (None: to be mailed), topics, zone.
+    Columns: subscriber_id, reason (None: to be mailed), topics (the rendition for all),
+    zone, choice (a bit for each topic they want).
     """
     chosen: Any = select(
         col(Subscriber.id).label("subscriber_id"),
         not_wanted().label("reason"),
         literal("all").label("topics"),
         col(Subscriber.zone).label("zone"),
+        col(Subscriber.topics).label("choice"),
     ).where(col(Subscriber.status) == SubscriberStatus.active)
     return cast("Select[Any]", chosen)
 

@@ -55,6 +55,9 @@ class Subscriber(SQLModel, table=True):
     left_at: datetime | None = None
     left_how: str | None = Field(default=None, max_length=40)
     left_digest_id: int | None = None
+    topics: int = Field(
+        default=-1, sa_type=BIG, sa_column_kwargs={"server_default": "-1"}
+    )  # a bit for each topic; -1 is everything, and whatever comes to be
     tracking: bool = True  # False: neither opens nor clicks of this person are recorded
 
 

@@ -49,13 +49,14 @@ def a_tool(
     verdicts: tuple[Verdict, ...] = (SHIP, SHIP, SHIP, SHIP),
     entry: str | None = "Free",
     pricing: str | None = "Free",
+    category: str = "Developer Tools",
 ) -> ToolFacts:
     """A tool with a panel whose seats vote as *verdicts*."""
     ships, skips = verdicts.count(SHIP), verdicts.count(SKIP)
     panel = SHIP if ships > skips else SKIP if skips > ships else MIXED
     return ToolFacts(
         name=name,
-        category="Developer Tools",
+        category=category,
         tagline=f"What {name} says of itself",
         entry=entry,
         pricing=pricing,

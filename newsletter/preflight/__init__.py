@@ -11,7 +11,7 @@ from digests.comparisons import Revision
 from digests.edition import Edition
 from digests.facts import ComparisonFacts
 from digests.models import Digest, DigestItem, DigestStatus
-from newsletter import galley, kept, reach
+from newsletter import choices, galley, kept, reach
 from newsletter import links as signed
 from newsletter.galley import Preview
 from newsletter.preflight import markup, readers, wording
@@ -57,17 +57,19 @@ def examine(session: Session, digest: Digest, *, now: datetime, exact: bool = Tr
     shown = galley.fresh(session, digest)
     edition = assembly.edition(session, digest, address=galley.comparison_address())
     readership = measured(session, digest, exact=exact, now=now)
-    shapes = readership.shapes
-    mails = {"all": mail_of(shown)}
+    wanted = choices.wanted(session, digest, readership.by_choice)
+    shapes = readership.shapes(wanted)
+    mails = {key: mail_of(galley.fresh(session, digest, key)) for key in wanted.readers}
     weighed = weigh(mails, shapes, lengths=_lengths(session, digest, edition))
     limits = settings().preflight
     findings = [
         *weight(weighed, heavy=limits.heavy, too_heavy=limits.too_heavy),
         *readers.copies(shapes, mails.keys()),
+        *readers.nothing_for(wanted.nothing),
         *_of_the_edition(session, digest, edition),
     ]
     for mail in mails.values():
-        findings += _of_the_mail(mail)
+        findings += [one for one in _of_the_mail(mail) if one not in findings]
     links = reach.asked_about([link for mail in mails.values() for link in mail.links])
     findings += leading(links, reach.answers(session, links), now=now)
     return Preflight(
@@ -79,6 +81,7 @@ def examine(session: Session, digest: Digest, *, now: datetime, exact: bool = Tr
         content_hash=shown.content_hash,
         examined_at=now,
         copies_at=readership.at,
+        readers={key: (wanted.shelf.words(key), count) for key, count in wanted.readers.items()},
     )
 
 
@@ -98,7 +101,7 @@ def mail_of(shown: Preview) -> Mail:
     """What the checks look at of one rendition."""
     content = shown.rendered.content
     return Mail(
-        topics="all",
+        topics=shown.topics,
         subject=content.subject,
         preheader=shown.digest.preheader,
         html=content.html,

@@ -1,7 +1,7 @@
 """What preflight says: findings with their severity, place and fix, and what it looked at to find them."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -96,6 +96,9 @@ class Preflight:
     content_hash: str
     examined_at: datetime
     copies_at: datetime | None = None  # when the list was measured, where not at this moment
+    readers: dict[str, tuple[str, int]] = field(
+        default_factory=dict
+    )  # of each rendition: its topics in words, and how many get it
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -22,18 +22,15 @@ _LARGEST_ID = (1 << 40) - 1  # what a link has room for
 class Grouped:
     """Readers with one choice of topics who joined on one day: how many, and one of them."""
 
-    topics: str
+    choice: int
     joined_on: date
     count: int
     reader: int
 
 
-def shapes_of(session: Session, digest: Digest) -> list[Shape]:
+def considered(session: Session, digest: Digest) -> list[Grouped]:
     """All who would be mailed if *digest* were planned now, by what makes their copies differ."""
-    return [
-        Shape(row.topics, in_words(row.joined_on), row.count, row.reader)
-        for row in _grouped(session, readers_of(digest))
-    ]
+    return _grouped(session, readers_of(digest))
 
 
 def everybody(session: Session) -> list[Grouped]:
@@ -49,12 +46,12 @@ def _grouped(session: Session, people: Select[Any]) -> list[Grouped]:
     those = people.add_columns(col(Subscriber.joined_at)).subquery("those")
     day = func.date(those.c.joined_at)
     rows = session.execute(
-        select(those.c.topics, day, func.count(), func.max(those.c.subscriber_id))
+        select(those.c.choice, day, func.count(), func.max(those.c.subscriber_id))
         .where(those.c.reason.is_(None))
-        .group_by(those.c.topics, day)
-        .order_by(those.c.topics, day)
+        .group_by(those.c.choice, day)
+        .order_by(those.c.choice, day)
     )
-    return [Grouped(topics, _date(on), count, reader) for topics, on, count, reader in rows]
+    return [Grouped(choice, _date(on), count, reader) for choice, on, count, reader in rows]
 
 
 def copies(shapes: Sequence[Shape], topics: Collection[str]) -> Iterator[Finding]:
@@ -80,6 +77,17 @@ def copies(shapes: Sequence[Shape], topics: Collection[str]) -> Iterator[Finding
             "the list",
             "Nobody would get it: no active subscriber is on the list.",
             "Import subscribers, or wait for the first to confirm.",
+        )
+
+
+def nothing_for(readers: int) -> Iterator[Finding]:
+    """Readers whose topics the edition does not have: they get nothing this time."""
+    if readers:
+        yield note(
+            Check.copies,
+            "topics",
+            f"{readers:,} readers have chosen only topics that are not in this edition; they get none.",
+            "Nothing is to do. Another comparison from the shelf may be for them.",
         )
 
 

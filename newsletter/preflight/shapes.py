@@ -1,5 +1,6 @@
 """Every reader's copy by its shape, kept for long lists: grouping a million takes longer than a page may."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -9,9 +10,10 @@ from sqlalchemy import delete, insert
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.models import BIG, Digest
+from newsletter.choices import Wanted
 from newsletter.database import reading, unit_of_work
 from newsletter.preflight.mail import Shape
-from newsletter.preflight.readers import Grouped, everybody, in_words, shapes_of
+from newsletter.preflight.readers import Grouped, considered, everybody, in_words
 
 #: From here on a page shows what was kept; a shorter list is grouped while one waits.
 LONG: Final = 50_000
@@ -23,7 +25,7 @@ class ReaderShape(SQLModel, table=True):
 
     __tablename__ = "reader_shape"
 
-    topics: str = Field(primary_key=True, max_length=500)
+    topics: str = Field(primary_key=True, max_length=500)  # their choice, as a number
     joined_on: date = Field(primary_key=True)
     count: int
     reader: int = Field(sa_type=BIG)
@@ -34,8 +36,24 @@ class ReaderShape(SQLModel, table=True):
 class Measured:
     """The shapes, and when they were taken; None: at this moment."""
 
-    shapes: Sequence[Shape]
+    groups: Sequence[Grouped]
     at: datetime | None
+
+    @property
+    def by_choice(self) -> dict[int, int]:
+        """How many readers have each choice of topics."""
+        counted: Counter[int] = Counter()
+        for one in self.groups:
+            counted[one.choice] += one.count
+        return dict(counted)
+
+    def shapes(self, wanted: Wanted) -> list[Shape]:
+        """The readers by the rendition they get; without those for whom nothing remains."""
+        return [
+            Shape(key, in_words(one.joined_on), one.count, one.reader)
+            for one in self.groups
+            if (key := wanted.key_of(one.choice)) is not None
+        ]
 
 
 def measured(session: Session, digest: Digest, *, exact: bool, now: datetime) -> Measured:
@@ -45,11 +63,11 @@ def measured(session: Session, digest: Digest, *, exact: bool, now: datetime) ->
             select(ReaderShape).where(col(ReaderShape.measured_at) > now - _FRESH_FOR)
         ).all()
         if sum(one.count for one in kept) >= LONG:
-            shapes = [
-                Shape(one.topics, in_words(one.joined_on), one.count, one.reader) for one in kept
+            groups = [
+                Grouped(int(one.topics), one.joined_on, one.count, one.reader) for one in kept
             ]
-            return Measured(shapes, min(one.measured_at for one in kept))
-    return Measured(shapes_of(session, digest), None)
+            return Measured(groups, min(one.measured_at for one in kept))
+    return Measured(considered(session, digest), None)
 
 
 def refresh(*, now: datetime) -> int:
@@ -68,7 +86,7 @@ def refresh(*, now: datetime) -> int:
                 insert(ReaderShape),
                 [
                     {
-                        "topics": row.topics,
+                        "topics": str(row.choice),
                         "joined_on": row.joined_on,
                         "count": row.count,
                         "reader": row.reader,

@@ -48,6 +48,7 @@ from newsletter.web import (
     audit,
     ballots,
     browse,
+    choosing,
     compare,
     console,
     desk,
@@ -131,6 +132,7 @@ ROUTERS: Final = tuple(
     for part in (
         readers,
         privacy,
+        choosing,
         joining,
         ballots,
         archive,

@@ -1,4 +1,4 @@
-"""What a reader does from the mail: leave, choose, and read it in the browser; no account, no script.
+"""What a reader does from the mail: leave, and read it in the browser; no account, no script.
 
 Every address here holds a signed link, and no GET changes anything: mail scanners
 open every link before the reader does, and some of them press no button.
@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from sqlmodel import Session
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from newsletter import links, recording
 from newsletter.links import CopyRef, Purpose
@@ -18,7 +18,6 @@ from newsletter.web import copies
 from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.pages import LOOK, MAIL, page
 from subscribers.models import Subscriber, SubscriberStatus
-from subscribers.preferences import set_tracking
 
 router = APIRouter()
 
@@ -56,11 +55,11 @@ SentForm = Annotated[dict[str, str], Depends(sent_form)]
 @router.api_route("/u/{token}", methods=LOOK)
 def ask_before_leaving(token: str, session: Reading) -> Response:
     """Only ask."""
-    copy = _copy(token, Purpose.unsubscribe)
-    reader = _reader(session, copy)
+    copy = copy_for(token, Purpose.unsubscribe)
+    reader = reader_behind(session, copy)
     if not reader.may_get_mail:
         return page("left.html", reader=reader, already=True)
-    choices = links.token(_all_links(copy), Purpose.preferences)
+    choices = links.token(all_links(copy), Purpose.preferences)
     return page("leave.html", reader=reader, token=token, choices=choices)
 
 
@@ -71,39 +70,14 @@ def leave(token: str, form: SentForm, session: Transaction, now: Now) -> Respons
         raise BrokenLink
     if "page" not in form:
         return PlainTextResponse("You are unsubscribed.\n")
-    reader = _reader(session, _copy(token, Purpose.unsubscribe))
+    reader = reader_behind(session, copy_for(token, Purpose.unsubscribe))
     return page("left.html", reader=reader, already=False)
-
-
-@router.api_route("/p/{token}", methods=LOOK)
-def show_choices(token: str, session: Reading, saved: str = "") -> Response:
-    """What is known about the reader, and what they may choose."""
-    copy = _copy(token, Purpose.preferences)
-    return page(
-        "choices.html",
-        reader=_reader(session, copy),
-        token=token,
-        # Made here and not carried in the mail: the link for choosing cannot unsubscribe by itself.
-        leave=links.token(_all_links(copy), Purpose.unsubscribe),
-        saved=saved == "tracking",
-    )
-
-
-@router.post("/p/{token}/tracking")
-def choose_tracking(token: str, form: SentForm, session: Transaction, now: Now) -> Response:
-    """Whether opens and clicks are recorded: ``tracking`` is ``on`` or ``off``."""
-    copy = _copy(token, Purpose.preferences)
-    wanted = form.get("tracking")
-    if wanted not in {"on", "off"}:
-        raise HTTPException(422, "Say whether tracking is to be on or off.")
-    set_tracking(session, copy.subscriber_id, on=wanted == "on", now=now)
-    return RedirectResponse(f"/p/{token}?saved=tracking#tracking", status_code=303)
 
 
 @router.api_route("/v/{token}", methods=LOOK)
 def read_in_browser(token: str, session: Reading) -> Response:
     """The reader's own copy, as it was mailed, without the pixel: this is not opening the mail."""
-    html = copies.html_of(session, _copy(token, Purpose.view))
+    html = copies.html_of(session, copy_for(token, Purpose.view))
     if html is None:
         raise HTTPException(404, "This edition is no longer kept.")
     return Response(
@@ -136,18 +110,21 @@ class Reader:
         return f"{name[:1]}…@{domain}"
 
 
-def _copy(token: str, purpose: Purpose) -> CopyRef:
+def copy_for(token: str, purpose: Purpose) -> CopyRef:
+    """The copy that a link was signed for. Raises BrokenLink."""
     if (copy := links.copy_of(token, purpose)) is None:
         raise BrokenLink
     return copy
 
 
-def _reader(session: Session, copy: CopyRef) -> Reader:
+def reader_behind(session: Session, copy: CopyRef) -> Reader:
+    """The person behind a link, who may have been erased."""
     person = session.get(Subscriber, copy.subscriber_id)
     return Reader(person if person is not None and person.address else None)
 
 
-def _all_links(copy: CopyRef) -> str:
+def all_links(copy: CopyRef) -> str:
+    """Every link of one copy."""
     return links.signer().all_for(copy.digest_id, copy.subscriber_id)
 
 

@@ -1,11 +1,13 @@
 """The preferences page: what is known, and whether opens are recorded."""
 
+import re
 from datetime import datetime
 
 import pytest
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
+from digests.topics import EVERYTHING, listed
 from newsletter.database import reading, unit_of_work
 from subscribers.models import Consent, Subscriber
 from subscribers.preferences import set_tracking
@@ -108,3 +110,62 @@ def test_somebody_who_left_sees_when_and_how(web: TestClient, sent: Sent) -> Non
     assert "23 November 2026" in page
     assert "one-click unsubscribe" in page
     assert "Leaving" not in page
+
+
+@on_both
+class TestTopics:
+    def test_what_is_ticked_is_what_the_next_editions_bring(
+        self, web: TestClient, sent: Sent
+    ) -> None:
+        assert "Topics: everything" in web.get(f"/p/{sent.preferences}").text
+
+        answer = web.post(f"/p/{sent.preferences}/topics", data={"topic": ["developer-tools"]})
+
+        assert answer.headers["location"].endswith("?saved=topics#topics")
+        with reading() as session:
+            person = session.get_one(Subscriber, sent.ada)
+            known = {topic.slug: topic.mask for topic in listed(session)}
+            assert person.topics == known["developer-tools"]
+        page = web.get(f"/p/{sent.preferences}").text
+        assert re.search(r'value="developer-tools" checked', page)
+        assert not re.search(r'name="new" value="yes" checked', page)
+
+    def test_everything_and_whatever_is_new_is_every_bit(self, web: TestClient, sent: Sent) -> None:
+        with reading() as session:
+            every = [topic.slug for topic in listed(session)]
+        web.post(f"/p/{sent.preferences}/topics", data={"topic": every[:1]})
+
+        web.post(f"/p/{sent.preferences}/topics", data={"topic": every, "new": "yes"})
+
+        with reading() as session:
+            assert session.get_one(Subscriber, sent.ada).topics == EVERYTHING
+
+    def test_new_topics_alone_may_be_chosen_and_nothing_at_all_is_a_way_to_leave(
+        self, web: TestClient, sent: Sent
+    ) -> None:
+        assert web.post(f"/p/{sent.preferences}/topics", data={"new": "yes"}).status_code == 303
+        with reading() as session:
+            kept = session.get_one(Subscriber, sent.ada).topics
+            assert not any(topic.mask & kept for topic in listed(session))
+            assert kept > 0
+
+        refused = web.post(f"/p/{sent.preferences}/topics", data={"topic": "no-such-topic"})
+
+        assert refused.status_code == 422
+        assert "unsubscribe instead" in refused.text
+        with reading() as session:
+            assert session.get_one(Subscriber, sent.ada).topics == kept
+
+
+@on_both
+def test_a_name_and_a_time_zone_are_changed_and_a_zone_that_does_not_exist_is_not(
+    web: TestClient, sent: Sent
+) -> None:
+    about = {"name": "  Ada   Lovelace ", "zone": "Australia/Lord_Howe"}
+    web.post(f"/p/{sent.preferences}/about", data=about)
+    refused = web.post(f"/p/{sent.preferences}/about", data={"zone": "Mars/Olympus"})
+
+    assert refused.status_code == 422
+    with reading() as session:
+        person = session.get_one(Subscriber, sent.ada)
+        assert (person.name, person.zone) == ("Ada Lovelace", "Australia/Lord_Howe")

@@ -8,7 +8,8 @@ from sqlmodel import Session, col, select
 
 from digests.lifecycle import DigestError
 from digests.models import Digest
-from newsletter import kept, production
+from digests.topics import ALL
+from newsletter import choices, kept, production
 from newsletter.galley import Preview
 from newsletter.links import CopyRef
 from newsletter.settings import settings
@@ -18,7 +19,7 @@ from subscribers.models import Subscriber, SubscriberStatus
 
 _BY_NIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
 _READER: Final = re.compile(r"reader:(\d{1,15})")
-ALL: Final = "all"
+_TOPICS: Final = re.compile(r"topics:([a-z0-9+-]{1,500})")
 
 
 class NoSuchReader(DigestError):
@@ -28,6 +29,16 @@ class NoSuchReader(DigestError):
         super().__init__("Nobody who gets mail has that address or number.")
 
 
+class NothingForThem(DigestError):
+    """A reader's topics and the edition's have nothing in common."""
+
+    def __init__(self, issue: str) -> None:
+        super().__init__(
+            f"Nothing in {issue} is in this reader's topics, so they get no copy of it."
+        )
+        self.issue = issue
+
+
 @dataclass(frozen=True, slots=True)
 class Eyes:
     """Through whose eyes the mail is looked at. *key* is how an address names them."""
@@ -35,6 +46,7 @@ class Eyes:
     key: str
     words: str
     reader: Subscriber | None = None
+    topics: str = ALL  # whose rendition they get
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +67,20 @@ def eyes(session: Session, wanted: str, *, find: str = "") -> Eyes:
         return _of_a_reader(_found(session, find.strip()))
     if named := _READER.fullmatch(wanted):
         return _of_a_reader(session.get(Subscriber, int(named[1])))
+    if named := _TOPICS.fullmatch(wanted):  # of a rendition there is or could be
+        return Eyes(wanted, f"a reader of {named[1].replace('+', ', ')} alone", topics=named[1])
     return Eyes(ALL, "a reader of everything")
 
 
 def sight(session: Session, digest: Digest, through: Eyes) -> Sight:
-    """The mail as *through* sees it. Raises NothingInIt."""
-    shown = production.preview(session, digest)
+    """The mail as *through* sees it. Raises NothingInIt, and NothingForThem of a reader's topics."""
+    key = through.topics
+    if through.reader is not None:
+        found = choices.wanted(session, digest).key_of(through.reader.topics)
+        if found is None:
+            raise NothingForThem(digest.issue)
+        key = found
+    shown = production.preview(session, digest, key)
     content, nobody = shown.rendered.content, CopyRef(digest.id or 0, 0)
     joined, keeps = "the day you joined", ""
     if (reader := through.reader) is not None and reader.id is not None:

@@ -4,11 +4,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from digests.lifecycle import DigestError
+from digests.topics import ALL
 from newsletter import production, seeds, trials
 from newsletter.database import unit_of_work
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.web.desk.approval import back, refusal
-from newsletter.web.desk.mail import ALL, eyes, sight
+from newsletter.web.desk.mail import eyes, sight
 from newsletter.web.doors import Now
 from newsletter.web.staff import Editor, StaffForm
 from subscribers.addresses import BadAddress
