@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from digests.edition import Quote
@@ -123,6 +124,12 @@ class _Candidate:
 
 def sentences(text: str) -> list[str]:
     """*text* as whole sentences, white space made plain; nothing is dropped and nothing cut."""
+    return list(_sentences(text))
+
+
+# A page of the desk asks about each review several times, and its words never change.
+@lru_cache(maxsize=2048)
+def _sentences(text: str) -> tuple[str, ...]:
     found: list[str] = []
     start = 0
     plain = " ".join(text.split())
@@ -132,7 +139,7 @@ def sentences(text: str) -> list[str]:
             continue
         found.append(piece)
         start = end.end()
-    return [*found, plain[start:]] if plain[start:] else found
+    return (*found, plain[start:]) if plain[start:] else tuple(found)
 
 
 def cases_for(facts: ComparisonFacts) -> tuple[Quote, ...]:
@@ -214,12 +221,11 @@ def _ranked(facts: ComparisonFacts, *, wanted: Verdict) -> list[_Candidate]:
 def _candidates(
     tool: ToolFacts, review: ReviewFacts, *, wanted: Verdict, must_say_so: bool
 ) -> Iterator[_Candidate]:
-    sign, other = (_FOR, _AGAINST) if wanted is Verdict.ship else (_AGAINST, _FOR)
     said = sentences(review.text)
     for place, sentence in enumerate(said):
         if not SHORTEST <= len(sentence) <= LONGEST or not _WHOLE.search(sentence):
             continue
-        leaning = len(sign.findall(sentence)) - 0.8 * len(other.findall(sentence))
+        leaning = _leaning(sentence, wanted)
         if must_say_so and leaning <= 0:
             continue
         worth = 1.2 * max(-2.0, min(2.0, leaning)) + _quotability(sentence)
@@ -235,6 +241,13 @@ def _candidates(
         yield _Candidate(quote, worth)
 
 
+@lru_cache(maxsize=8192)
+def _leaning(sentence: str, wanted: Verdict) -> float:
+    sign, other = (_FOR, _AGAINST) if wanted is Verdict.ship else (_AGAINST, _FOR)
+    return len(sign.findall(sentence)) - 0.8 * len(other.findall(sentence))
+
+
+@lru_cache(maxsize=8192)
 def _quotability(sentence: str) -> float:
     opinion = sum(weight for sign, weight in _OPINION if sign.search(sentence))
     leaning = sum(weight for sign, weight in _LEANING if sign.search(sentence))

@@ -65,7 +65,7 @@ def _asks_who(dependant: Dependant) -> bool:
     return any(part.call is staff.find_caller or _asks_who(part) for part in dependant.dependencies)
 
 
-def _staffs_forms() -> dict[str, Any]:
+def staffs_forms() -> dict[str, Any]:
     return {
         route.path: route.endpoint
         for router in ROUTERS
@@ -93,9 +93,9 @@ def _writing_commands() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("path", _staffs_forms())
+@pytest.mark.parametrize("path", staffs_forms())
 def test_no_form_of_the_staffs_pages_changes_anything_without_a_line(path: str) -> None:
-    assert reaches(_staffs_forms()[path], audit.note, set()), f"POST {path} notes nothing"
+    assert reaches(staffs_forms()[path], audit.note, set()), f"POST {path} notes nothing"
 
 
 @pytest.mark.parametrize("name", sorted(_writing_commands().keys() - NO_DECISION))
@@ -105,7 +105,7 @@ def test_no_command_changes_anything_without_a_line(name: str) -> None:
 
 def test_the_walk_finds_what_notes_nothing() -> None:
     assert not reaches(production.move, audit.note, set())  # of which decisions.move is the door
-    assert len(_staffs_forms()) > 10
+    assert len(staffs_forms()) > 10
     assert len(_writing_commands()) > 20
 
 

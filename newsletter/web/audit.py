@@ -20,8 +20,8 @@ router = APIRouter()
 
 #: The first words of the actions, as the page offers them.
 KINDS: Final = (
-    *("digest", "turn", "schedule", "holiday", "sending", "comparisons", "people"),
-    *("account", "login", "token"),
+    *("digest", "turn", "schedule", "holiday", "sending", "comparisons", "people", "votes"),
+    *("account", "login", "token", "seed"),
 )
 
 

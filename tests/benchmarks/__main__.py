@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import embedded, sending
+from tests.benchmarks import embedded, pages, sending
 from tests.benchmarks.table import Figure, show
 
 Say = Callable[[str], None]
@@ -19,6 +19,7 @@ Say = Callable[[str], None]
 #: Each part measures in a folder of its own and gives its lines of the table.
 PARTS: Final[dict[str, Callable[[Path, Sequence[int], Say], list[Figure]]]] = {
     "sending": lambda folder, sizes, say: sending.measure(folder, list(sizes), say=say),
+    "pages": pages.part,
     "embedded": lambda folder, _sizes, say: embedded.measure(folder, say=say),
 }
 

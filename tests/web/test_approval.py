@@ -224,6 +224,7 @@ class TestTestCopies:
         assert content.text.startswith("Test copy of 2026-W48")
         joined = now - timedelta(weeks=7)
         assert f"{joined.day} {joined:%B %Y}" in content.html
+        assert "/o/" not in content.html  # no pixel
         assert (noted.action, noted.by) == ("digest.tested", "Ada")
         assert "@" not in str(noted.after).replace("a…@readers.example", "")
 

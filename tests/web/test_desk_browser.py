@@ -104,6 +104,7 @@ def test_comparisons_are_reordered_by_mouse_and_by_keyboard(desk: AtTheDesk) -> 
     page = desk()
     first, second, third = order(page)
 
+    page.locator(".keys").scroll_into_view_if_needed()
     grip = page.locator(".grip").nth(2).bounding_box()
     target = page.locator(".pairs-list > li").first.bounding_box()
     assert grip is not None

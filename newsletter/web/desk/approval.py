@@ -73,7 +73,7 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
     found, trouble, content_hash = None, "", digest.content_hash or ""
     if digest.status is DigestStatus.draft:
         try:
-            found = preflight.examine(session, digest, now=now)
+            found = preflight.examine(session, digest, now=now, exact=False)
             content_hash = found.content_hash
         except (DigestError, BadTemplate) as error:
             trouble = str(error)

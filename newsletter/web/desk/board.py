@@ -1,5 +1,6 @@
 """The board: what is on the desk, what the week has brought so far, the editions before, those to come."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from digests import assembly, calendar
 from digests.models import Digest, DigestStatus
 from digests.schedule import Schedule
+from digests.weeks import Week, weeks
 from newsletter.rendering.card import Card, card
 from newsletter.web.doors import Now, Reading
 from newsletter.web.pages import LOOK
@@ -29,20 +31,27 @@ def board(who: Editor, session: Reading, now: Now) -> Response:
     on_it = session.exec(
         select(Digest).where(col(Digest.status).not_in(_OVER)).order_by(col(Digest.send_at))
     ).all()
-    before = session.exec(
-        select(Digest)
-        .where(col(Digest.status).in_(_OVER))
-        .order_by(col(Digest.send_at).desc(), col(Digest.id).desc())
-        .limit(_BEFORE)
-    ).all()
+    coming = calendar.coming(session, count=_AHEAD, now=now)
     return staff_page(
         "board.html",
         who=who,
         on_it=on_it,
-        before=before,
-        coming=calendar.coming(session, count=_AHEAD, now=now),
+        before=_before(session),
+        coming=coming,
+        closes=next((turn for turn in coming if turn.goes and turn.cutoff_at > now), None),
         filling=_filling(session, now=now),
+        report="/reports" in who.parts,
     )
+
+
+def _before(session: Session) -> Sequence[Week]:
+    """The editions that went out, with what became of their copies."""
+    last = session.exec(
+        select(Digest)
+        .where(col(Digest.status) == DigestStatus.sent)
+        .order_by(col(Digest.send_at).desc(), col(Digest.id).desc())
+    ).first()
+    return weeks(session, last, count=_BEFORE - 1) if last else ()
 
 
 def _filling(session: Session, *, now: datetime) -> list[Card]:

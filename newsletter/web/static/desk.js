@@ -229,6 +229,13 @@
 
   desk.addEventListener("submit", (event) => {
     const form = event.target;
+    if ("leaves" in form.dataset) { // for another page, once what was typed is saved
+      if (!dirty.size) return;
+      event.preventDefault();
+      const pressed = event.submitter;
+      saveWords().then((saved) => saved && form.requestSubmit(pressed));
+      return;
+    }
     event.preventDefault();
     clearTimeout(waiting);
     if (form === words) return void saveWords();
@@ -269,6 +276,12 @@
   desk.addEventListener("click", (event) => {
     const keeps = event.target.closest("a[data-keeps]");
     const tab = event.target.closest(".tabs a");
+    const leaves = event.target.closest("a[data-leaves]");
+    if (leaves && dirty.size) {
+      event.preventDefault();
+      saveWords().then((saved) => saved && location.assign(leaves.href));
+      return;
+    }
     if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || !(keeps || tab)) return;
     event.preventDefault();
     if (keeps) dirty.delete(keeps.dataset.keeps);

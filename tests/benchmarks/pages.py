@@ -1,0 +1,74 @@
+"""How long pages take to answer with a year of editions and everybody behind them.
+
+To measure another page, add a line to PAGES: its name, its address, and the role
+that opens it (None: anybody). Each is asked 25 times, one after another, by the
+application itself in this process, on PostgreSQL; the limit holds for the slowest
+but one, as a reader meets it when something else is going on.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from starlette.testclient import TestClient
+
+from newsletter.accounts.models import Role
+from newsletter.clock import utc_now
+from newsletter.web.app import create_app
+from tests.benchmarks.behind import DRAFT, LAST, NOW, a_year
+from tests.benchmarks.table import Figure
+from tests.web.staffing import signed_in
+
+Say = Callable[[str], None]
+
+LIMIT: Final = 200  # milliseconds
+_TIMES: Final = 25
+
+PAGES: Final[tuple[tuple[str, str, Role | None], ...]] = (
+    ("the board", "/desk", Role.editor),
+    ("the desk", f"/desk/{DRAFT}", Role.editor),
+    ("the desk as a reader", f"/desk/{DRAFT}?find=77", Role.editor),
+    ("the mail in its frame", f"/desk/{DRAFT}/mail.html?reader=reader:77", Role.editor),
+    ("versions", f"/desk/{DRAFT}/versions", Role.editor),
+    ("the archive", "/archive", None),
+    ("an edition in the archive", f"/archive/{LAST}", None),
+    ("an edition's picture", f"/archive/{LAST}.png", None),
+    ("the archive's feed", "/archive.atom", None),
+)
+
+
+def measure(folder: Path, people: int, *, say: Say) -> list[Figure]:
+    """Ask every page of PAGES with *people* on the list."""
+    with a_year(folder, people, say=say):
+        app = create_app()
+        app.dependency_overrides[utc_now] = lambda: NOW
+        with TestClient(app, follow_redirects=False) as client:
+            return [_figure(client, *page, people=people) for page in PAGES]
+
+
+def _figure(
+    client: TestClient, name: str, address: str, role: Role | None, *, people: int
+) -> Figure:
+    client.cookies.clear()
+    if role is not None:
+        signed_in(client, roles={role}, now=NOW)
+    took: list[float] = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        answer = client.get(address)
+        took.append((time.perf_counter() - began) * 1000)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{address} answers {answer.status_code}, not 200")
+    return Figure(
+        f"{name}, {people:,} people",
+        sorted(took)[-2],
+        "ms",
+        LIMIT if people >= 100_000 else None,
+        at_most=True,
+    )
+
+
+def part(folder: Path, sizes: Sequence[int], say: Say) -> list[Figure]:
+    """The largest of the lists that were asked for."""
+    return measure(folder, max(sizes), say=say)

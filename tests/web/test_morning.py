@@ -1,0 +1,193 @@
+"""An editor's morning, walked through in a browser: from a draft with a mistake in it to the report.
+
+The clock, the store, the ticks and the pages are the real ones, and the mail goes over HTTP to a
+real sandbox provider. At the end the bytes that were approved, the bytes that the sandbox received
+and those of the archive are laid beside each other.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from fastapi import FastAPI
+from playwright.sync_api import Browser, Page, expect
+from sqlmodel import select
+
+from digests.models import Digest, DigestStatus, Rendition
+from newsletter.accounts.models import Role
+from newsletter.clock import utc_now
+from newsletter.database import reading, unit_of_work
+from newsletter.providers import provider
+from newsletter.tasks import ticks
+from tests.conftest import Configure
+from tests.processes import free_port, running, wait_until
+from tests.web.scene import DESKTOP, PHONE, a_draft, a_reader
+from tests.web.staffing import signed_in_browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
+
+DESK: Final = "/desk/2026-W48"
+ADA, GRACE = "ada@readers.example", "grace@readers.example"
+#: Where a reader's own link or value stands, the pixel with it; and what the archive puts in.
+_OWN: Final = re.compile(
+    r"<img\b[^>]*/o/[^>]*>|https?://[^\s\"']*/(?:[upvb]/[^\s\"']+|archive/personal|archive/2026-W48)"
+    r"|on (?:\[%joined%\]|an earlier day|\d+ \w+ 20\d\d)\.|\[%kept%\]"
+)
+_ARCHIVES: Final = re.compile(r"<!--archive-->.*?<!--/archive-->", re.DOTALL)
+
+
+@pytest.fixture
+def mailbox(
+    database: str, tmp_path: Path, configure: Configure, app: FastAPI
+) -> Iterator[httpx.Client]:
+    """A sandbox provider in a process of its own; here the web's clock is everybody's."""
+    app.dependency_overrides.clear()
+    port = free_port()
+    configure(home=tmp_path / "var", sandbox_port=port, send_threads=1, approval_undo=2)
+    surroundings = {
+        "NEWSLETTER_HOME": str(tmp_path / "var"),
+        "NEWSLETTER_SANDBOX_PORT": str(port),
+        "NEWSLETTER_PORT": "9",  # nobody listens there
+    }
+    url = f"http://127.0.0.1:{port}"
+    with (
+        running("sandbox", folder=tmp_path, environment=surroundings, answers=f"{url}/"),
+        httpx.Client(base_url=url, timeout=10) as client,
+    ):
+        yield client
+        provider("sendgrid").close()
+
+
+def is_sound(page: Page) -> None:
+    """Nothing for axe to find, and nothing to scroll to sideways."""
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate(
+        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+
+
+def drag(page: Page, number: int, *, onto: int) -> None:
+    page.wait_for_load_state()
+    page.locator(".keys").scroll_into_view_if_needed()
+    grip = page.locator(".grip").nth(number).bounding_box()
+    row = page.locator(".pairs-list > li").nth(onto).bounding_box()
+    assert grip is not None
+    assert row is not None
+    page.mouse.move(grip["x"] + 5, grip["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 5, row["y"] + 6, steps=8)
+    page.mouse.up()
+
+
+def test_an_editors_morning(  # noqa: PLR0915 - one morning, told once
+    browser: Browser, site: str, mailbox: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticks, "nudge", lambda ids: [ticks.send_digest(one) for one in ids])
+    with unit_of_work() as session:
+        draft = a_draft(session, now=utc_now())
+        draft.opening = "Three comparisons this week. TODO: say who pays."
+        a_reader(session, ADA, now=utc_now())
+        a_reader(session, GRACE, now=utc_now() - timedelta(days=40))
+
+    # Who has come in to read figures has no business here.
+    visitor = browser.new_context(viewport=DESKTOP)
+    signed_in_browser(visitor, site, roles={Role.reader}, name="Linus")
+    refused = visitor.new_page()
+    answer = refused.goto(site + DESK)
+    assert answer is not None
+    assert answer.status == 403
+    expect(refused.locator("body")).to_contain_text("This is for an editor")
+    visitor.close()
+
+    # The board leads to what waits; by mouse and by keyboard it is put in order.
+    editor = browser.new_context(viewport=DESKTOP)
+    signed_in_browser(editor, site, roles={Role.editor}, name="Ada")
+    page = editor.new_page()
+    page.goto(f"{site}/desk")
+    is_sound(page)
+    page.get_by_role("link", name="2026-W48").first.click()
+    first, second, third = page.locator(".pairs-list .what strong").all_inner_texts()
+    drag(page, 2, onto=0)
+    expect(page.locator("#said")).to_have_text(f"{third} is number 1 of 3.")
+    page.get_by_role("button", name=f"Move up: {second}").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_have_text(f"{second} is number 2 of 3.")
+    assert page.locator(".pairs-list .what strong").all_inner_texts() == [third, second, first]
+
+    # Preflight finds what was left to be written, and nobody's name lets it go like that.
+    expect(page.locator("#preflight .error")).to_contain_text("TODO")
+    page.get_by_role("link", name=re.compile("^Approve")).click()
+    expect(page.locator("#checks ~ .findings .error, .findings .error").first).to_contain_text(
+        "TODO"
+    )
+    assert page.get_by_role("button", name=re.compile("^Approve")).count() == 0
+    is_sound(page)
+    page.goto(site + DESK)
+
+    # It is written, and the finding is gone before anything was pressed.
+    page.get_by_role("textbox", name="Introduction").fill(
+        "Three comparisons this week: *who pays?*"
+    )
+    expect(page.locator("#preflight .error")).to_have_count(0)
+    expect(page.locator("#saved")).to_contain_text("by Ada")
+
+    # On a phone and by night, as two of the readers.
+    phone = browser.new_context(
+        viewport=PHONE, color_scheme="dark", storage_state=editor.storage_state()
+    )
+    small = phone.new_page()
+    for number, (address, joined) in enumerate(((ADA, 0), (GRACE, 40)), start=1):
+        small.goto(f"{site}{DESK}?width=phone&scheme=dark&find={address}")
+        expect(small.locator("#looking")).to_contain_text(f"reader {number}")
+        day = (utc_now() - timedelta(days=joined, weeks=7)).date()
+        mail = small.frame_locator("iframe.phone.dark")
+        expect(mail.get_by_text(f"{day.day} {day:%B %Y}")).to_be_attached()
+        night = mail.locator("body").evaluate("one => getComputedStyle(one).backgroundColor")
+        assert night == "rgb(16, 18, 21)"
+        is_sound(small)
+    phone.close()
+
+    # She puts her name to it, and watches it go.
+    page.get_by_role("link", name=re.compile("^Approve")).click()
+    if page.get_by_label("Why it may go").count():
+        page.get_by_label("Why it may go").fill("Looked at with Grace.")
+    page.get_by_role("button", name="Approve 2026-W48").click()
+    expect(page.get_by_text("Approved by Ada").first).to_be_visible()
+    is_sound(page)
+    with reading() as session:
+        approved = session.exec(select(Rendition)).one().html
+    wait_until(lambda: status_after_a_tick() is DigestStatus.sent, what="the send", within=20)
+    expect(page.get_by_text("It went out")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("The books are closed")).to_be_visible()
+    is_sound(page)
+
+    # What was approved is what the sandbox received, and what the archive shows to anybody.
+    listed = mailbox.get("/sandbox/mailbox.json").json()
+    assert sorted(one["recipient"] for one in listed["messages"]) == [ADA, GRACE]
+    archive = httpx.get(f"{site}/archive/2026-W48").text
+    steady = _OWN.sub("*", approved)
+    assert steady.count("*") > 20
+    for one in listed["messages"]:
+        received = mailbox.get(f"/sandbox/messages/{one['id']}.json").json()["html"]
+        assert without_kept(_OWN.sub("*", received)) == without_kept(steady)
+    shown = _OWN.sub("*", _ARCHIVES.sub("", archive))
+    assert without_kept(shown) == without_kept(steady.replace("*", "", 1))  # the pixel is not in it
+    editor.close()
+
+
+def status_after_a_tick() -> DigestStatus:
+    ticks.start()
+    ticks.send()
+    with reading() as session:
+        return session.exec(select(Digest)).one().status
+
+
+def without_kept(html: str) -> str:
+    """Nobody keeps a tool here: the line about it is empty, whoever's copy it is."""
+    return re.sub(r'(<b class="j">)\*?(</b>)', r"\1\2", html)
