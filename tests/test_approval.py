@@ -1,5 +1,7 @@
 """Whose name stands under an edition: bound to content and audience, by two if wanted, undone in time."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -119,6 +121,21 @@ class TestTwoPeople:
 
         assert approve("Grace", now=now) == "draft"
         assert approve("Ada", now=now) == "approved"
+
+    def test_two_who_sign_at_the_same_moment_see_each_other(self, now: datetime) -> None:
+        asks_for_two()
+        ready = threading.Barrier(2)
+
+        def signs(by: str) -> str:
+            ready.wait(20)
+            return approve(by, now=now)
+
+        with ThreadPoolExecutor(2) as both:
+            said = sorted(both.map(signs, ("Ada", "Grace")))
+
+        assert said == ["approved", "draft"]
+        with reading() as session:
+            assert the(session).approved_by in {"Ada and Grace", "Grace and Ada"}
 
     def test_the_settings_ask_for_two_whatever_the_schedule_says(
         self, configure: Configure, now: datetime

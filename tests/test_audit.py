@@ -5,6 +5,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import pytest
@@ -65,6 +66,7 @@ def _asks_who(dependant: Dependant) -> bool:
     return any(part.call is staff.find_caller or _asks_who(part) for part in dependant.dependencies)
 
 
+@cache
 def staffs_forms() -> dict[str, Any]:
     return {
         route.path: route.endpoint
@@ -76,6 +78,7 @@ def staffs_forms() -> dict[str, Any]:
     }
 
 
+@cache
 def _writing_commands() -> dict[str, Any]:
     found: dict[str, Any] = {}
 

@@ -49,26 +49,22 @@ def test_an_operator_gives_an_account_and_its_owner_is_mailed_a_link(
     assert ("Ada", "account.invited", "Grace") in log
 
 
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
+def test_what_is_wrong_is_said_beside_what_was_entered(web: TestClient, now: datetime) -> None:
+    me = signed_in(web, roles={Role.operator}, now=now)
+    mistakes: list[tuple[dict[str, object], str]] = [
         ({"role": []}, "at least one role"),
         ({"name": " "}, "needs a name"),
         ({"name": "ada"}, "belongs to the account of Ada"),
         ({"address": "nowhere"}, "nowhere"),
         ({"zone": "Mars/Olympus"}, "no time zone"),
-    ],
-)
-def test_what_is_wrong_is_said_beside_what_was_entered(
-    web: TestClient, now: datetime, wrong: dict[str, object], said: str
-) -> None:
-    me = signed_in(web, roles={Role.operator}, now=now)
+    ]
 
-    answer = web.post("/accounts", data={"csrf": me.csrf, **GRACE, "role": ["editor"], **wrong})
-
-    assert answer.status_code == 422
-    assert said in answer.text
-    assert ("Grace" in answer.text) is ("name" not in wrong)
+    for wrong, said in mistakes:
+        form = {"csrf": me.csrf, **GRACE, "role": ["editor"], **wrong}
+        answer = web.post("/accounts", data=form)
+        assert answer.status_code == 422, said
+        assert said in answer.text
+        assert ("Grace" in answer.text) is ("name" not in wrong), said
 
 
 def test_everything_about_an_account_is_done_on_its_page(web: TestClient, now: datetime) -> None:
