@@ -267,9 +267,10 @@ def test_a_long_list_is_shown_as_it_was_measured_and_measured_anew_to_approve(
     monkeypatch.setattr(shapes, "LONG", 2)
     with unit_of_work() as session:
         a_draft(session, now=now)
-        for name in ("ada", "grace"):
-            a_reader(session, f"{name}@readers.example", now=now)
-    assert shapes.refresh(now=now) == 1
+        # Joined on 5 and on 6 October: other days, and as many bytes. On 15 September: more.
+        for name, days in (("ada", 0), ("grace", -1), ("barbara", 20)):
+            a_reader(session, f"{name}@readers.example", now=now - timedelta(days=days))
+    assert shapes.refresh(now=now) == 2
     with unit_of_work() as session:
         a_reader(session, "linus@readers.example", now=now)
         assert len(session.exec(select(DigestItem)).all()) == 3
@@ -281,7 +282,7 @@ def test_a_long_list_is_shown_as_it_was_measured_and_measured_anew_to_approve(
         exact = preflight.examine(session, digest, now=later)
         stale = preflight.examine(session, digest, now=now + timedelta(hours=2), exact=False)
 
-    assert (shown.copies, shown.copies_at) == (2, now)
-    assert (exact.copies, exact.copies_at) == (3, None)
-    assert stale.copies == 3
+    assert (shown.copies, shown.copies_at) == (3, now)
+    assert (exact.copies, exact.copies_at) == (4, None)
+    assert stale.copies == 4
     assert shown.worst_bytes == exact.worst_bytes

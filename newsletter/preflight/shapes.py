@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -21,7 +21,10 @@ _FRESH_FOR: Final = timedelta(hours=1)  # a tick that has not come for so long i
 
 
 class ReaderShape(SQLModel, table=True):
-    """How many readers share a choice of topics and a day of joining, and one of them."""
+    """How many readers' copies of one choice of topics weigh the same, one of them, and the day they joined.
+
+    The day stands for all whose words have as many bytes: a handful of rows, however long the list.
+    """
 
     __tablename__ = "reader_shape"
 
@@ -76,7 +79,7 @@ def refresh(*, now: datetime) -> int:
     The list is read before the transaction that writes, which nobody waits for.
     """
     with reading() as session:
-        rows: list[Grouped] = everybody(session)
+        rows = _by_weight(everybody(session))
     if sum(row.count for row in rows) < LONG:
         rows = []
     with unit_of_work() as session:
@@ -96,3 +99,13 @@ def refresh(*, now: datetime) -> int:
                 ],
             )
     return len(rows)
+
+
+def _by_weight(rows: Sequence[Grouped]) -> list[Grouped]:
+    """*rows* with those together whose days of joining are equally long in words."""
+    known: dict[tuple[str, int], Grouped] = {}
+    for row in rows:
+        key = (row.topics, len(in_words(row.joined_on).encode()))
+        so_far = known.get(key)
+        known[key] = replace(so_far, count=so_far.count + row.count) if so_far else row
+    return list(known.values())

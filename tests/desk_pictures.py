@@ -1,0 +1,233 @@
+"""Pictures of the desk for docs/pictures: ``python -m tests.desk_pictures [FOLDER]``."""
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import uvicorn
+from playwright.sync_api import sync_playwright
+from sqlalchemy import insert
+from sqlmodel import Session
+
+from digests import intake
+from digests.facts import ComparisonFacts, Verdict
+from digests.models import Digest, DigestStatus, Rendition
+from digests.schedule_files import install
+from newsletter import database, editing
+from newsletter.clock import utc_now
+from newsletter.reach import LinkAnswer, key_of
+from newsletter.reach import Verdict as Reached
+from newsletter.web.app import create_app
+from subscribers.models import Subscriber, SubscriberStatus
+from tests.mails import a_pair, a_tool
+from tests.processes import ROOT, free_port, wait_until
+from tests.web.scene import DATA, a_draft
+from tests.web.staffing import signed_in_browser
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NOW: Final = datetime(2026, 11, 23, 7, 10, tzinfo=UTC)
+READERS: Final = 48_212
+_SHIP, _SKIP = Verdict.ship, Verdict.skip
+_PRICE: Final = "Free tier, then $0.40 per million tokens"
+_LINK: Final = "https://benchmarks.example/ocr-2026"
+Scheme = Literal["light", "dark"]
+
+#: Name, address, size of the window, scheme.
+PICTURES: Final[tuple[tuple[str, str, tuple[int, int], Scheme], ...]] = (
+    ("desk", "/desk/2026-W48", (1360, 1330), "light"),
+    ("desk-dark", "/desk/2026-W48?scheme=dark&width=phone", (1360, 1120), "dark"),
+    ("desk-phone", "/desk/2026-W48", (390, 1480), "light"),
+    ("desk-board", "/desk", (1360, 740), "light"),
+    ("desk-versions", "/desk/2026-W48/versions?old=1&new=4", (1360, 720), "light"),
+)
+
+
+def take(browser: "Browser", site: str, folder: Path) -> list[Path]:
+    """Every picture, as files in *folder*."""
+    taken = []
+    for name, address, (width, height), scheme in PICTURES:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            device_scale_factor=1.5 if width < 500 else 1,
+        )
+        signed_in_browser(context, site, now=NOW)
+        page = context.new_page()
+        page.goto(site + address, wait_until="networkidle")
+        _settle(page)
+        taken.append(folder / f"{name}.png")
+        page.screenshot(path=taken[-1])
+        context.close()
+    return taken
+
+
+def _settle(page: "Page") -> None:
+    page.evaluate("document.fonts.ready")
+    page.wait_for_timeout(300)
+
+
+def scene(session: Session) -> None:
+    """A Monday morning: a draft that two editors have worked on, and something wrong with it."""
+    install(session, ROOT / "celerybeat-schedule", now=NOW - timedelta(days=3))
+    _before(session)
+    digest = a_draft(session, now=NOW)
+    digest.send_at, digest.late_after = NOW + timedelta(minutes=50), NOW + timedelta(hours=5)
+    digest.opening = (
+        "Three comparisons this week, seven ships and two dissents, both from the Founder: "
+        f"*who pays, when the weights are free?* Our source: [the OCR figures]({_LINK})."
+    )
+    session.flush()
+    editing.edit(session, digest, lambda one: one.pinned(1, on=True), seen=1, by="Ada", now=NOW)
+    note = "Ask the **Founder** before you build on it."
+    editing.edit(session, digest, lambda one: one.noted(3, note), seen=2, by="Grace", now=NOW)
+    editing.reword(
+        session,
+        digest,
+        {"subject": "Who pays for a 2B model? Free weights, two dissents"},
+        seen=3,
+        by="Ada",
+        now=NOW,
+    )
+    changed = ComparisonFacts.model_validate_json(
+        (DATA / "smolvlm2-vs-mistral-3-small.json").read_bytes()
+    )
+    left, right = changed.tools
+    dearer = right.model_copy(update={"entry": "Free tier", "pricing": _PRICE})
+    intake.take_in(
+        session, changed.model_copy(update={"tools": (left, dearer)}), source="site", now=NOW
+    )
+    session.add(
+        LinkAnswer(
+            key=key_of(_LINK),
+            url=_LINK,
+            asked_at=NOW - timedelta(minutes=4),
+            verdict=Reached.refuses,
+            said="it answers 404",
+        )
+    )
+    _coming(session)
+    session.execute(
+        insert(Subscriber),
+        [
+            {
+                "address": f"reader{n}@readers.example",
+                "address_key": n.to_bytes(16),
+                "status": SubscriberStatus.active,
+                "joined_at": NOW - timedelta(days=n % 700),
+                "source": "the front page",
+                "zone": "UTC",
+                "tracking": True,
+            }
+            for n in range(READERS)
+        ],
+    )
+
+
+def _before(session: Session) -> None:
+    """Four editions that went out."""
+    for week, subject in enumerate(
+        (
+            "Two code agents, one verdict: ship the quiet one",
+            "The panel splits on local search",
+            "Vector stores: four ships and a warning",
+            "Nobody ships the meeting bot",
+        ),
+        start=1,
+    ):
+        at = NOW - timedelta(weeks=week)
+        digest = Digest(
+            issue=f"2026-W{48 - week}",
+            number=48 - week,
+            zone="Europe/Berlin",
+            window_start=at - timedelta(days=7),
+            window_end=at,
+            send_at=at,
+            late_after=at,
+            status=DigestStatus.sent,
+            subject=subject,
+            preheader="What the panel said, and who dissents.",
+            opening="",
+            assembled_at=at,
+            audience=READERS - 310 * week,
+            started_at=at,
+            finished_at=at + timedelta(minutes=1),
+            books={
+                "accepted": READERS - 310 * week - 61,
+                "rejected": 40 + week,
+                "excluded": 21 - week,
+            },
+        )
+        session.add(digest)
+        session.flush()
+        session.add(
+            Rendition(
+                digest_id=digest.id or 0,
+                subject=subject,
+                preheader=digest.preheader,
+                html="<p></p>",
+                text="",
+                fields=[],
+                headers=[],
+                links=[],
+                content_hash="",
+                rendered_at=at,
+            )
+        )
+
+
+def _coming(session: Session) -> None:
+    """Two comparisons for the next edition."""
+    for left, right, seats in (
+        ("Ripcord Search", "Needle", (_SHIP, _SHIP, _SKIP, _SHIP)),
+        ("Quill Meetings", "Minutely", (_SKIP, _SKIP, _SKIP, _SHIP)),
+    ):
+        tools = a_tool(left, verdicts=seats), a_tool(right, verdicts=(_SHIP, _SHIP, _SHIP, _SKIP))
+        facts = a_pair(*tools)
+        intake.take_in(session, facts, source="site", now=NOW - timedelta(minutes=9))
+
+
+@contextmanager
+def _the_site() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="newsletter-pictures-") as folder:
+        os.environ["NEWSLETTER_HOME"] = folder
+        os.environ["NEWSLETTER_SITE_URL"] = "https://shiporskip.example"
+        with database.unit_of_work() as session:
+            scene(session)
+        app = create_app()
+        app.dependency_overrides[utc_now] = lambda: NOW
+        port = free_port()
+        server = uvicorn.Server(
+            uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none")
+        )
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        wait_until(lambda: server.started, what="the web server", within=20)
+        yield f"http://127.0.0.1:{port}"
+        server.should_exit = True
+        thread.join(20)
+
+
+@contextmanager
+def _a_browser() -> Iterator["Browser"]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield opened
+        opened.close()
+
+
+if __name__ == "__main__":
+    with _the_site() as address, _a_browser() as started:
+        for picture in take(started, address, Path(*(sys.argv[1:] or ["docs", "pictures"]))):
+            print(picture)
