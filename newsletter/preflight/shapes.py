@@ -103,9 +103,9 @@ def refresh(*, now: datetime) -> int:
 
 def _by_weight(rows: Sequence[Grouped]) -> list[Grouped]:
     """*rows* with those together whose days of joining are equally long in words."""
-    known: dict[tuple[str, int], Grouped] = {}
+    known: dict[tuple[int, int], Grouped] = {}
     for row in rows:
-        key = (row.topics, len(in_words(row.joined_on).encode()))
+        key = (row.choice, len(in_words(row.joined_on).encode()))
         so_far = known.get(key)
         known[key] = replace(so_far, count=so_far.count + row.count) if so_far else row
     return list(known.values())
