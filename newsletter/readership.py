@@ -28,7 +28,7 @@ def rule_of(session: Session, digest: Digest) -> Rule:
     filled in: a service that asks differently since an approval voids it.
     """
     if digest.corrects_id is None:
-        words = "everybody who has confirmed and not left"
+        words = "everybody who has confirmed and not left, each in the topics they chose"
     else:
         original = session.get_one(Digest, digest.corrects_id)
         which = f" with the content {digest.corrects_hash[:12]}" if digest.corrects_hash else ""
