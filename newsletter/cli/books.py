@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from digests.models import Batch, BatchStatus
 from digests.receipt import Receipt, receipt
-from newsletter import answers, decisions, production
+from newsletter import answers, clicks, decisions, production
 from newsletter.cli.digests import AsJson, Issue
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
@@ -20,7 +20,7 @@ from newsletter.database import reading, unit_of_work
 def register(app: typer.Typer) -> None:
     """Add the commands about an edition's books."""
     app.command("receipt")(books)
-    for command in (why, settle, archive):
+    for command in (why, settle, archive, reclass):
         app.command(command.__name__)(command)
 
 
@@ -50,6 +50,17 @@ def archive(issue: Issue, by: By = "") -> None:
     typer.echo(
         f"{issue} is archived: {archived.audience:,} rows of the ledger are gone, its books stay."
     )
+
+
+def reclass(issue: Issue = "latest") -> None:
+    """Class an edition's clicks anew, by the rules as they are now: person, machine or unknown.
+
+    Example: `newsletter reclass 2026-W48`
+    """
+    with unit_of_work() as session:
+        digest = production.by_issue(session, issue)
+        changed = clicks.reclass_edition(session, digest.id or 0)
+    typer.echo(f"{changed:,} clicks of {digest.issue} have another class now.")
 
 
 def why(

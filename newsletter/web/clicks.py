@@ -1,0 +1,60 @@
+"""The links of a mail when clicks are counted: noted, then led to where the edition says."""
+
+import re
+from typing import Final
+
+from fastapi import APIRouter, Request
+from starlette.background import BackgroundTask
+from starlette.responses import RedirectResponse, Response
+
+from newsletter import clicks
+from newsletter.clicks import Followed
+from newsletter.database import unit_of_work
+from newsletter.settings import settings
+from newsletter.web.doors import Now, Reading
+from newsletter.web.pages import LOOK
+from newsletter.web.readers import BrokenLink
+from subscribers.classing import HEAD, NO_NAME, PREFETCH, PROGRAM
+
+router = APIRouter()
+
+#: What calls itself a program, or is one of those that look at mail for people.
+_PROGRAMS: Final = re.compile(
+    r"(?<!cu)bot\b|crawl|spider|scan|preview|fetch|proxy|barracuda|mimecast|proofpoint|safelinks"
+    r"|headless|curl|wget|python|okhttp|java/|go-http|node|axios|libwww|phantom",
+    re.IGNORECASE,
+)
+
+
+@router.api_route("/r/{token}/{number}", methods=LOOK)
+def follow(token: str, number: int, request: Request, session: Reading, now: Now) -> Response:
+    """Lead to the address that was stored with the edition, and note the click behind the answer.
+
+    Opening a link is an observation and changes nobody. A scanner is led like anybody.
+    """
+    there = clicks.target(session, token, number) if number >= 0 else None
+    if there is None:
+        raise BrokenLink
+    answer = RedirectResponse(there, 302, headers={"referrer-policy": "no-referrer"})
+    if settings().track_clicks:
+        one = Followed(token, number, trait(request))
+        answer.background = BackgroundTask(_keep, one, now)
+    return answer
+
+
+def trait(request: Request) -> str:
+    """What tells a machine from a browser, in a word; nothing else of the caller is kept."""
+    agent = request.headers.get("user-agent", "").strip()
+    if request.method == "HEAD":
+        return HEAD
+    purpose = request.headers.get("sec-purpose", "") + request.headers.get("purpose", "")
+    if "prefetch" in purpose or "preview" in purpose:
+        return PREFETCH
+    if agent in {"", "Mozilla/5.0"}:
+        return NO_NAME
+    return PROGRAM if _PROGRAMS.search(agent) else ""
+
+
+def _keep(one: Followed, now: Now) -> None:
+    with unit_of_work() as session:
+        clicks.record(session, [one], now=now)
