@@ -10,6 +10,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from newsletter import links
 from newsletter.esp import Event, EventKind
+from newsletter.esp.refusals import quoted
 from newsletter.posting import events as letters
 from subscribers import engagement, subscription
 from subscribers.engagement import Observation, Reader
@@ -133,8 +134,10 @@ def record_opens(session: Session, opens: Sequence[tuple[str, bool]], *, now: da
     return engagement.record(session, list(seen.values()), now=now)
 
 
-def unsubscribe(session: Session, link: str, *, how: str, now: datetime) -> bool:
+def unsubscribe(session: Session, link: str, *, how: str, why: str = "", now: datetime) -> bool:
     """The reader of *link* leaves: against the person and the digest, once. False for a forged link.
+
+    *why* is kept in their words, without addresses.
 
     True on repeats too, and for a person who has meanwhile been erased: there is nothing to tell them.
     """
@@ -142,7 +145,12 @@ def unsubscribe(session: Session, link: str, *, how: str, now: datetime) -> bool
     if copy is None:
         return False
     left = subscription.leave(
-        session, copy.subscriber_id, how=how, digest_id=copy.digest_id or None, now=now
+        session,
+        copy.subscriber_id,
+        how=how,
+        why=quoted(why),
+        digest_id=copy.digest_id or None,
+        now=now,
     )
     if left:
         _observe_leaving(session, copy, how=how, now=now)

@@ -101,10 +101,19 @@ def confirmed(session: Session, subscriber_id: int, *, now: datetime) -> bool:
     )
 
 
-def leave(
-    session: Session, subscriber_id: int, *, how: str, digest_id: int | None, now: datetime
+def leave(  # noqa: PLR0913 - how, why and out of which edition
+    session: Session,
+    subscriber_id: int,
+    *,
+    how: str,
+    why: str = "",
+    digest_id: int | None,
+    now: datetime,
 ) -> bool:
-    """They want no more mail. True the first time; repeats, and people unknown, change nothing."""
+    """They want no more mail. True the first time; repeats, and people unknown, change nothing.
+
+    *why*: their own words, if they gave any; kept with the record that they left.
+    """
     left = _move(
         session,
         subscriber_id,
@@ -114,7 +123,15 @@ def leave(
         left_digest_id=digest_id,
     )
     if left:
-        session.add(Consent(subscriber_id=subscriber_id, kind="left", happened_at=now, page=how))
+        session.add(
+            Consent(
+                subscriber_id=subscriber_id,
+                kind="left",
+                happened_at=now,
+                page=how,
+                wording=why[:1000],
+            )
+        )
     return left
 
 

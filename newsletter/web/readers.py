@@ -27,6 +27,15 @@ _MAY_GET_MAIL: Final = frozenset(
 )
 
 
+#: What people may tick when they leave; nobody has to.
+_REASONS: Final = (
+    "It comes too often",
+    "It is not about what I use",
+    "I no longer compare tools",
+    "I never asked for it",
+)
+
+
 class BrokenLink(Exception):
     """The link was not made by us for this purpose, or was damaged on its way."""
 
@@ -60,13 +69,13 @@ def ask_before_leaving(token: str, session: Reading) -> Response:
     if not reader.may_get_mail:
         return page("left.html", reader=reader, already=True)
     choices = links.token(all_links(copy), Purpose.preferences)
-    return page("leave.html", reader=reader, token=token, choices=choices)
+    return page("leave.html", reader=reader, token=token, choices=choices, reasons=_REASONS)
 
 
 @router.post("/u/{token}")
 def leave(token: str, form: SentForm, session: Transaction, now: Now) -> Response:
     """RFC 8058 one-click, and the button of the page above: no cookie, no redirect, 200 on repeats."""
-    if not recording.unsubscribe(session, token, how=_how(form), now=now):
+    if not recording.unsubscribe(session, token, how=_how(form), why=_why(form), now=now):
         raise BrokenLink
     if "page" not in form:
         return PlainTextResponse("You are unsubscribed.\n")
@@ -126,6 +135,11 @@ def reader_behind(session: Session, copy: CopyRef) -> Reader:
 def all_links(copy: CopyRef) -> str:
     """Every link of one copy."""
     return links.signer().all_for(copy.digest_id, copy.subscriber_id)
+
+
+def _why(form: dict[str, str]) -> str:
+    """Why they left, if they said: one of our words for it, their own, or both."""
+    return ": ".join(filter(None, (form.get("reason", "").strip(), form.get("words", "").strip())))
 
 
 def _how(form: dict[str, str]) -> str:

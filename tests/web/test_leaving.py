@@ -205,3 +205,23 @@ def test_a_link_for_something_else_cannot_unsubscribe(
 def _form_on(page: str) -> dict[str, str]:
     """The hidden fields of the page's form, as a browser would send them."""
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page))
+
+
+@on_both
+def test_why_somebody_leaves_is_kept_in_their_words_and_without_addresses(
+    web: TestClient, sent: Sent
+) -> None:
+    words = {"page": "yes", "reason": "It comes too often", "words": "bob@readers.example reads it"}
+
+    web.post(f"/u/{sent.unsubscribe}", data=words)
+
+    with reading() as session:
+        left = select(Consent.wording).where(col(Consent.kind) == "left")
+        assert session.exec(left).all() == ["It comes too often: [address] reads it"]
+
+
+def test_nobody_has_to_say_why(web: TestClient, sent: Sent) -> None:
+    web.post(f"/u/{sent.unsubscribe}", data={"page": "yes"})
+
+    with reading() as session:
+        assert session.exec(select(Consent.wording).where(col(Consent.kind) == "left")).one() == ""
