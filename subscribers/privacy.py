@@ -116,7 +116,15 @@ def erase(session: Session, subscriber_id: int, *, why: Why, now: datetime) -> b
     session.execute(
         update(Subscriber)
         .where(col(Subscriber.id) == subscriber_id)
-        .values(address=None, address_key=None, name=None, zone="UTC", source="", tracking=False)
+        .values(
+            address=None,
+            address_key=None,
+            name=None,
+            zone="UTC",
+            source="",
+            tracking=False,
+            topics=-1,
+        )
         .execution_options(synchronize_session="fetch")
     )
     session.add(Erasure(subscriber_id=subscriber_id, erased_at=now, why=str(why)))

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from digests import community
 from digests.models import Batch, Delivery, Digest
+from digests.topics import EVERYTHING, listed
 from newsletter import tickets, voting
 from newsletter.esp import EventKind
 from newsletter.service_mail import ServiceMail
@@ -57,12 +58,19 @@ def _person(session: Session, who: int) -> Sequence[Fact]:
             "joined": person.joined_at,
             "joined on": person.source or None,
             "confirmed": person.confirmed_at,
+            "topics": _topics(session, person.topics),
             "left": person.left_at,
             "left by": person.left_how,
             "opens and clicks recorded": person.tracking,
             "not mailed because": found.suppression.reason if found.suppression else None,
         },
     )
+
+
+def _topics(session: Session, choice: int) -> str:
+    if choice == EVERYTHING:
+        return "everything"
+    return ", ".join(topic.name for topic in listed(session) if topic.mask & choice)
 
 
 def _consents(session: Session, who: int) -> Sequence[Fact]:

@@ -104,6 +104,7 @@ def test_who_asks_is_told_all_of_it_by_mail_on_a_page_and_in_a_file(
 
     assert ADA in page
     assert told["person"][0]["address"] == ADA
+    assert told["person"][0]["topics"] == "everything"
     assert [consent["what"] for consent in told["consents"]] == ["joined", "confirmed"]
     assert told["editions"][0]["edition"] == sent.issue
     assert told["editions"][0]["what became of it"] == "accepted"
