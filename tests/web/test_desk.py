@@ -10,7 +10,7 @@ from digests.draft import Draft
 from newsletter import production
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
-from tests.web.scene import a_draft, a_reader, on_both
+from tests.web.scene import Sent, a_draft, a_reader, on_both
 from tests.web.staffing import Staff, signed_in
 
 
@@ -71,6 +71,19 @@ def test_the_second_of_two_editors_sees_both_texts_and_nothing_is_overwritten(
     assert "Hers, and two dissents" in refused.text
     assert "His, and one dissent" in refused.text
     assert standing().subject == "Hers, and two dissents"
+
+
+def test_what_was_sent_is_shown_with_the_way_to_the_archive_and_nothing_to_press(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    signed_in(web, roles={Role.editor}, now=now)
+
+    shown = web.get(f"/desk/{sent.issue}").text
+
+    assert f'href="/archive/{sent.issue}"' in shown
+    assert "copies measured" not in shown
+    assert 'name="do"' not in shown
+    assert "to 3 readers" in shown
 
 
 @on_both
