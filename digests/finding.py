@@ -17,6 +17,7 @@ from digests.listing import Listing
 PAGE: Final = 24
 _LONGEST_SEARCH: Final = 100
 _MOST_WORDS: Final = 8
+_LARGEST: Final = 2**62  # more than either store counts to
 
 
 class BadCursor(Exception):
@@ -111,6 +112,12 @@ def tool_called(session: Session, slug: str) -> Tool | None:
     return session.exec(select(Tool).where(col(Tool.slug) == slug)).first()
 
 
+def tools_after(session: Session, slug: str, *, at_most: int) -> list[Tool]:
+    """The tools whose slugs come after *slug*, in their order; the first ones after ""."""
+    query = select(Tool).where(col(Tool.slug) > slug).order_by(col(Tool.slug)).limit(at_most)
+    return list(session.exec(query))
+
+
 def newest_change(session: Session, category: str = "") -> tuple[datetime, int] | None:
     """When a comparison last said something new, and how many revisions that one has; None: none is there."""
     page = find(session, Wanted(category=category, at_most=1))
@@ -149,8 +156,11 @@ def _place(cursor: str, sort: Sort) -> tuple[datetime | int, int]:
     value, _, comparison_id = cursor.partition("~")
     try:
         at = datetime.fromisoformat(value) if sort is Sort.newest else int(value)
-        if isinstance(at, datetime) and at.tzinfo is None:
-            raise BadCursor
-        return at, int(comparison_id)
+        number = int(comparison_id)
     except (ValueError, OverflowError):
         raise BadCursor from None
+    if isinstance(at, datetime) and at.tzinfo is None:
+        raise BadCursor
+    if number > _LARGEST or (isinstance(at, int) and abs(at) > _LARGEST):
+        raise BadCursor
+    return at, number

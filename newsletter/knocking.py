@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import math
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -30,6 +31,7 @@ class Door(StrEnum):
     password = "password"  # noqa: S105 - the name of a door
     link = "link"  # asking for one by mail
     code = "code"  # the second step
+    reading = "reading"  # the read API
     joining = "joining"  # entering an address that is to get editions
     privacy = "privacy"  # asking for what is known, or to be erased
 
@@ -62,6 +64,28 @@ def knock(door: Door, *, account: str = "", host: str = "", now: datetime) -> No
         if not taken:
             log.warning("knocking.refused", door=str(door), by=kind)
             raise TooOften(_wait(limiter, item, (door, kind, key), now=now))
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left: *remaining* tries *of* so many in *window* seconds; one comes back in *seconds*."""
+
+    remaining: int
+    of: int
+    window: int
+    seconds: int
+
+
+def allowance(door: Door, *, host: str, now: datetime) -> Allowance:
+    """What the network of *host* has left at *door*; looking at it counts nothing."""
+    item = _for_a_network(door)[0]
+    identifiers = (door, "network", _keyed(f"network {network_of(host)}"))
+    try:
+        limiter, left = _shared(), _shared().get_window_stats(item, *identifiers).remaining
+    except RedisError:
+        limiter, left = _own(), _own().get_window_stats(item, *identifiers).remaining
+    wait = _wait(limiter, item, identifiers, now=now)
+    return Allowance(left, item.amount, item.get_expiry(), wait)
 
 
 def welcome(door: Door, *, account: str) -> None:
@@ -102,6 +126,8 @@ def _for_an_account(door: Door) -> tuple[RateLimitItem, ...]:
 def _for_a_network(door: Door) -> tuple[RateLimitItem, ...]:
     if door in {Door.joining, Door.privacy}:
         return (RateLimitItemPerHour(settings().joining.per_network),)
+    if door is Door.reading:
+        return (RateLimitItemPerMinute(settings().api.per_minute),)
     return (RateLimitItemPerMinute(settings().accounts.network_tries, _QUARTER),)
 
 

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from newsletter.secrets import NAMES, embedded_secrets
 from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
+from newsletter.settings.api import ApiSettings
 from newsletter.settings.approval import ApprovalSettings
 from newsletter.settings.joining import JoiningSettings
 from newsletter.settings.keeping import KeepingSettings
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     site_token: SecretStr = SecretStr("")
 
     accounts: AccountSettings = AccountSettings()
+    api: ApiSettings = ApiSettings()
     joining: JoiningSettings = JoiningSettings()
     keep: KeepingSettings = KeepingSettings()
     approval: ApprovalSettings = ApprovalSettings()

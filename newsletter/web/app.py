@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from fastapi import FastAPI, Request, status
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -44,6 +44,7 @@ from newsletter.voting import NoSuchChoice
 from newsletter.web import (
     account,
     accounts,
+    api,
     archive,
     audit,
     ballots,
@@ -54,6 +55,7 @@ from newsletter.web import (
     console,
     desk,
     entering,
+    feeds,
     front,
     health,
     intake,
@@ -139,6 +141,8 @@ ROUTERS: Final = tuple(
         ballots,
         archive,
         browse,
+        feeds,
+        api,
         compare,
         webhooks,
         intake,
@@ -192,6 +196,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(NobodyWaits, second_step.start_over)
     for unreachable in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(unreachable, _store_away)
+    app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(Exception, _unexpected)
@@ -241,6 +246,16 @@ async def _store_away(request: Request, error: Exception) -> Response:
         status.HTTP_503_SERVICE_UNAVAILABLE,
         "The service cannot reach its store at the moment.",
         _AGAIN_AFTER,
+    )
+
+
+async def _unstorable(request: Request, _error: Exception) -> Response:
+    """PostgreSQL knows no NUL, and people type none: whoever sends one looks for holes."""
+    log.warning("request.unstorable")
+    return pages.refusal(
+        request,
+        status.HTTP_422_UNPROCESSABLE_CONTENT,
+        "That holds signs that can be neither stored nor looked for.",
     )
 
 

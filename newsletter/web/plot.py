@@ -10,7 +10,7 @@ from digests.history import ToolMove
 
 WIDTH: Final = 640
 HEIGHT: Final = 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 12, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,11 @@
+"""How much programs may read."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ApiSettings(BaseModel):
+    """Reading is free and needs no key; one network may not read as if it were all of them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_minute: int = Field(default=120, ge=1)  # requests of one network in a minute
