@@ -1,5 +1,6 @@
 """The read API: comparisons, tools and categories for programs, described by OpenAPI and counted."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Any, Final
 
@@ -49,11 +50,23 @@ Counted = Annotated[Allowance, Depends(counted)]
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="how many on a page")]
 After = Annotated[str, Query(max_length=200, description="the `next` of the page before")]
 
-# One by one and not for the router: what is refused before it is counted has no allowance to tell.
 router = APIRouter(prefix="/api", tags=["reading"], responses=_REFUSALS)
 
 
-@router.get("/comparisons", response_model=published.Comparisons)
+Route = Callable[..., Response]
+
+
+def _read(path: str, said: type[BaseModel]) -> Callable[[Route], Route]:
+    """A route that says *said*; it may be asked about too, which OpenAPI need not know."""
+
+    def route(function: Route) -> Route:
+        router.head(path, include_in_schema=False)(function)
+        return router.get(path, response_model=said)(function)
+
+    return route
+
+
+@_read("/comparisons", published.Comparisons)
 def comparisons(  # noqa: PLR0913, PLR0917 - one for each parameter of the address
     left: Counted,
     request: Request,
@@ -78,7 +91,7 @@ def comparisons(  # noqa: PLR0913, PLR0917 - one for each parameter of the addre
     return _answer(request, said, left)
 
 
-@router.get("/comparisons/{slug}", response_model=published.Compared)
+@_read("/comparisons/{slug}", published.Compared)
 def comparison(slug: str, left: Counted, request: Request, session: Reading) -> Response:
     """One comparison in full: every fact, the readers' verdicts, and what its revisions changed."""
     revision = latest_revision(session, slug)
@@ -99,7 +112,7 @@ def comparison(slug: str, left: Counted, request: Request, session: Reading) -> 
     return _answer(request, said, left)
 
 
-@router.get("/tools", response_model=published.Tools)
+@_read("/tools", published.Tools)
 def tools(
     left: Counted,
     request: Request,
@@ -116,7 +129,7 @@ def tools(
     return _answer(request, published.Tools(tools=listed, next=following), left)
 
 
-@router.get("/tools/{slug}", response_model=published.ToolInFull)
+@_read("/tools/{slug}", published.ToolInFull)
 def tool(slug: str, left: Counted, request: Request, session: Reading) -> Response:
     """One tool in full, with how the panel's word on it moved."""
     row = finding.tool_called(session, slug)
@@ -132,14 +145,11 @@ def tool(slug: str, left: Counted, request: Request, session: Reading) -> Respon
     return _answer(request, said, left)
 
 
-@router.get("/categories", response_model=published.Categories)
+@_read("/categories", published.Categories)
 def categories(left: Counted, request: Request, session: Reading) -> Response:
-    """Every category, the fullest first."""
-    found = [
-        published.Category(name=name, comparisons=many)
-        for name, many in finding.categories(session).items()
-    ]
-    return _answer(request, published.Categories(categories=found), left)
+    """Every category, by name."""
+    said = published.Categories(categories=finding.categories(session))
+    return _answer(request, said, left)
 
 
 @router.api_route("/openapi.json", methods=LOOK, include_in_schema=False)

@@ -75,7 +75,7 @@ def index(  # noqa: PLR0913, PLR0917 - one for each field of the form
         rows=found.rows,
         after=after,
         following=looking.address(after=found.next) if found.next else "",
-        categories=list(finding.categories(session).items())[:_MOST_CATEGORIES],
+        categories=finding.categories(session, at_most=_MOST_CATEGORIES),
         orders=_ORDERS,
         home=settings().web_url.rstrip("/"),
     )

@@ -117,17 +117,10 @@ class ToolInFull(_Said):
     moves: list[Moved] = Field(description="oldest first")
 
 
-class Category(_Said):
-    """A category, and how many comparisons stand in it."""
-
-    name: str
-    comparisons: int
-
-
 class Categories(_Said):
-    """Every category, the fullest first."""
+    """Every category in which a comparison stands, by name."""
 
-    categories: list[Category]
+    categories: list[str]
 
 
 def listed(row: Listing, address: str) -> Listed:
