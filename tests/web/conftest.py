@@ -3,8 +3,10 @@
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -13,9 +15,10 @@ from starlette.testclient import TestClient
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.links import Purpose
+from newsletter.providers import provider
 from newsletter.web.app import create_app
 from tests.conftest import Configure
-from tests.processes import free_port, wait_until
+from tests.processes import free_port, running, wait_until
 from tests.web.scene import DESKTOP, Sent, a_reader, a_sent_edition, link
 
 if TYPE_CHECKING:
@@ -81,6 +84,28 @@ def site(app: FastAPI) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(20)
+
+
+@pytest.fixture
+def mailbox(
+    database: str, tmp_path: Path, configure: Configure, app: FastAPI
+) -> Iterator[httpx.Client]:
+    """A sandbox provider in a process of its own; here the web's clock is everybody's."""
+    app.dependency_overrides.clear()
+    port = free_port()
+    configure(home=tmp_path / "var", sandbox_port=port, send_threads=1, approval_undo=2)
+    surroundings = {
+        "NEWSLETTER_HOME": str(tmp_path / "var"),
+        "NEWSLETTER_SANDBOX_PORT": str(port),
+        "NEWSLETTER_PORT": "9",  # nobody listens there
+    }
+    url = f"http://127.0.0.1:{port}"
+    with (
+        running("sandbox", folder=tmp_path, environment=surroundings, answers=f"{url}/"),
+        httpx.Client(base_url=url, timeout=10) as client,
+    ):
+        yield client
+        provider("sendgrid").close()
 
 
 @pytest.fixture

@@ -6,15 +6,12 @@ and those of the archive are laid beside each other.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
@@ -22,10 +19,8 @@ from digests.models import Digest, DigestStatus, Rendition
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.providers import provider
 from newsletter.tasks import ticks
-from tests.conftest import Configure
-from tests.processes import free_port, running, wait_until
+from tests.processes import wait_until
 from tests.web.scene import DESKTOP, PHONE, a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 
@@ -39,28 +34,6 @@ _OWN: Final = re.compile(
     r"|on (?:\[%joined%\]|an earlier day|\d+ \w+ 20\d\d)\.|\[%kept%\]"
 )
 _ARCHIVES: Final = re.compile(r"<!--archive-->.*?<!--/archive-->", re.DOTALL)
-
-
-@pytest.fixture
-def mailbox(
-    database: str, tmp_path: Path, configure: Configure, app: FastAPI
-) -> Iterator[httpx.Client]:
-    """A sandbox provider in a process of its own; here the web's clock is everybody's."""
-    app.dependency_overrides.clear()
-    port = free_port()
-    configure(home=tmp_path / "var", sandbox_port=port, send_threads=1, approval_undo=2)
-    surroundings = {
-        "NEWSLETTER_HOME": str(tmp_path / "var"),
-        "NEWSLETTER_SANDBOX_PORT": str(port),
-        "NEWSLETTER_PORT": "9",  # nobody listens there
-    }
-    url = f"http://127.0.0.1:{port}"
-    with (
-        running("sandbox", folder=tmp_path, environment=surroundings, answers=f"{url}/"),
-        httpx.Client(base_url=url, timeout=10) as client,
-    ):
-        yield client
-        provider("sendgrid").close()
 
 
 def is_sound(page: Page) -> None:
