@@ -10,6 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 from newsletter.cli import app
+from newsletter.cli.settings import as_markdown
+from tests.processes import ROOT
 
 # Typer brings a Click of its own, whose classes are not public: hence Any for a command.
 COMMANDS: Final[dict[str, Any]] = {}
@@ -58,3 +60,12 @@ def test_every_option_says_what_it_is_for() -> None:
     ]
 
     assert silent == []
+
+
+def test_the_page_of_settings_is_what_the_code_says_and_says_something_of_each() -> None:
+    written = (ROOT / "docs" / "settings.md").read_text()
+
+    assert written == as_markdown(), "run: newsletter settings > docs/settings.md"
+    for line in written.splitlines():
+        if line.startswith("| `"):
+            assert len(line.split("|")[3].split()) > 2, line

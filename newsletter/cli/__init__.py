@@ -18,6 +18,7 @@ from newsletter.cli import (
     preflight,
     schedules,
     serving,
+    settings,
     status,
     subscribers,
 )
@@ -55,6 +56,7 @@ for part in (
     preflight,
     books,
     status,
+    settings,
     schedules,
     subscribers,
     accounts,

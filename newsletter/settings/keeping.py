@@ -6,10 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field
 class KeepingSettings(BaseModel):
     """Zero keeps it for ever."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    gone: int = Field(default=1095, ge=0)  # people who left, bounced or complained: then erased
-    events: int = Field(default=1095, ge=0)  # who opened and clicked what; figures stay
-    letters: int = Field(default=365, ge=0)  # that a letter was sent, and what became of it
-    links: int = Field(default=30, ge=0)  # mailed one-time links, once they are of no use
-    answers: int = Field(default=7, ge=1)  # the page of what is known about somebody who asked
+    gone: int = Field(default=1095, ge=0)
+    """Days until people who left, bounced or complained are erased."""
+
+    events: int = Field(default=1095, ge=0)
+    """Days for which who opened and clicked what is kept; figures stay."""
+
+    letters: int = Field(default=365, ge=0)
+    """Days for which it is kept that a letter was sent, and what became of it."""
+
+    links: int = Field(default=30, ge=0)
+    """Days for which mailed one-time links are kept once they are of no use."""
+
+    answers: int = Field(default=7, ge=1)
+    """Days for which the page of what is known about somebody who asked is kept."""

@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict, Field
 class PreflightSettings(BaseModel):
     """Sizes are bytes of the HTML part as one reader gets it; Gmail clips at about 102,000."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    heavy: int = Field(default=80_000, ge=1)  # a warning from here on
-    too_heavy: int = Field(default=90_000, ge=1)  # refused from here on
+    heavy: int = Field(default=80_000, ge=1)
+    """Bytes from which a copy's weight is a warning."""
+
+    too_heavy: int = Field(default=90_000, ge=1)
+    """Bytes from which a copy's weight refuses the approval."""
