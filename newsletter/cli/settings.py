@@ -24,7 +24,7 @@ _TITLES: Final = {
 
 _INTRODUCTION: Final = """\
 Each is an environment variable. `newsletter settings` writes this page from the code, and a test makes sure
-that they say the same. `PROVIDER` stands for SENDGRID, RESEND, MAILGUN, POSTMARK, SES or BREVO.
+that they say the same. What stands for SENDGRID goes for RESEND, MAILGUN, POSTMARK, SES and BREVO as well.
 """
 _NOTHING: Final = "none"
 
@@ -39,7 +39,7 @@ def show(
 ) -> None:
     """List every setting with its default and its meaning, as docs/settings.md has them.
 
-    Example: `newsletter settings > docs/settings.md`
+    Example: `newsletter settings --json`
     """
     if as_json:
         rows = [row for _, rows in _groups() for row in rows]
@@ -69,7 +69,7 @@ def _groups() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
     yield (
         "A provider",
         [
-            _row(f"NEWSLETTER_PROVIDER_{part.upper()}", known)
+            _row(f"NEWSLETTER_SENDGRID_{part.upper()}", known)
             for part, known in ProviderSettings.model_fields.items()
         ],
     )
