@@ -58,6 +58,15 @@ class Shelf:
         """The places of what remains for *choice*: what is in one of its topics, or in none."""
         return tuple(at for at, mask in enumerate(self.masks) if not mask or mask & choice)
 
+    def left_out(self, key: str) -> int:
+        """The topics of what the rendition called *key* does not hold."""
+        kept = set(self.kept(self.choice(key)))
+        found = 0
+        for at, mask in enumerate(self.masks):
+            if at not in kept:
+                found |= mask
+        return found
+
     def key(self, choice: int) -> str | None:
         """The name of the rendition for *choice*; None when nothing remains.
 

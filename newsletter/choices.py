@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, null, select
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, literal, null, select
 from sqlmodel import Session
 
 from digests import assembly, topics
@@ -64,31 +64,37 @@ def shelf_of(session: Session, digest: Digest) -> Shelf:
 
 
 def planned(session: Session, digest: Digest, keys: Collection[str]) -> Select[Any]:
-    """Everybody *digest* considers, each with the one of the renditions *keys* that they get."""
+    """Everybody *digest* considers, each with the one of the renditions *keys* that they get.
+
+    As many questions of each reader as there are renditions, however many different
+    choices there are: the smallest mail that leaves out nothing of theirs is the nearest.
+    """
     shelf = shelf_of(session, digest)
     those = readers_of(digest).subquery("readers")
-    left = those.c.choice.bitwise_and(literal(shelf.mask))
-    routes: dict[int, str | None] = {
-        choice: shelf.nearest(choice, keys) for choice, _ in _counted(session, digest, shelf)
-    }
-    none = [choice for choice, key in routes.items() if key is None]
-    nothing: ColumnElement[str | None] = case((left.in_(none), NOTHING), else_=null())
-    named = {choice: key for choice, key in routes.items() if key not in {None, ALL}}
-    key: ColumnElement[str] = literal(ALL)
-    if named:
-        key = case(*((left == choice, literal(name)) for choice, name in named.items()), else_=ALL)
+    routes = [
+        (_none_of(those.c.choice, shelf.left_out(key)), literal(key))
+        for key in sorted(keys, key=lambda key: (len(shelf.kept(shelf.choice(key))), key))
+        if key != ALL
+    ]
+    nothing: Any = null()
+    if 0 not in shelf.masks:  # what belongs to no topic is for everybody
+        nothing = case((_none_of(those.c.choice, shelf.mask), literal(NOTHING)), else_=null())
     return select(
         those.c.subscriber_id,
         func.coalesce(those.c.reason, nothing).label("reason"),
-        key.label("topics"),
+        (case(*routes, else_=ALL) if routes else literal(ALL)).label("topics"),
         those.c.zone,
     )
+
+
+def _none_of(choice: ColumnElement[int], topics: int) -> ColumnElement[bool]:
+    return choice.bitwise_and(literal(topics, BigInteger)) == 0
 
 
 def _counted(session: Session, digest: Digest, shelf: Shelf) -> list[tuple[int, int]]:
     """What remains of readers' choices in this edition, with how many readers have it."""
     those = readers_of(digest).subquery("readers")
-    left = those.c.choice.bitwise_and(literal(shelf.mask))
+    left = those.c.choice.bitwise_and(literal(shelf.mask, BigInteger))
     rows = session.execute(
         select(left, func.count()).where(those.c.reason.is_(None)).group_by(left).order_by(left)
     )

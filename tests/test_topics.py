@@ -15,7 +15,7 @@ from digests.receipt import receipt
 from digests.topics import ALL, EVERYTHING, MOST, Shelf, Topic, listed, register
 from newsletter import choices, dispatch, preflight, production
 from newsletter.choices import NOTHING
-from subscribers.models import Subscriber
+from subscribers.models import Subscriber, SubscriberStatus
 from tests.editions import a_draft, a_reader
 from tests.mails import a_pair, a_tool
 
@@ -229,3 +229,39 @@ def test_where_choices_are_many_the_commonest_get_their_own_and_the_rest_the_nea
     planned = mailed(session, digest)
     assert planned["design"] == ALL
     assert {planned[f"agents{n}"] for n in range(3)} == {"agents"}
+
+
+def test_however_many_choices_there_are_each_reader_gets_the_nearest_and_nobody_costs_a_branch(
+    session: Session, now: datetime
+) -> None:
+    digest = a_draft(session, now=now)
+    for at in range(9):
+        facts = a_pair(*(a_tool(f"{side} {at}", category=f"Topic {at}") for side in ("L", "R")))
+        intake.take_in(session, facts, source="a test", now=now - timedelta(hours=1))
+        revision = latest_revision(session, facts.slug)
+        assert revision is not None
+        session.add(DigestItem(digest_id=digest.id or 0, revision_id=revision.id or 0, position=at))
+    for choice in range(512):
+        session.add(
+            Subscriber(
+                address=f"reader{choice}@readers.example",
+                address_key=choice.to_bytes(16),
+                status=SubscriberStatus.active,
+                topics=choice,
+                joined_at=now,
+                confirmed_at=now,
+            )
+        )
+    session.flush()
+
+    wanted = choices.wanted(session, digest)
+    question = choices.planned(session, digest, wanted.readers)
+
+    rows = session.execute(question).all()
+    got = {row.subscriber_id: None if row.reason else row.topics for row in rows}
+    asked = {
+        person.id: wanted.key_of(person.topics) for person in session.exec(select(Subscriber)).all()
+    }
+    assert len(wanted.readers) in {choices.MOST - 1, choices.MOST}
+    assert got == asked
+    assert str(question).count("WHEN") < 2 * choices.MOST

@@ -55,61 +55,42 @@ class Settings(BaseSettings):
     environment: Environment = Environment.embedded
     """`embedded`: everything under `home`, for a first look. `production`: real
     servers and a real provider."""
-
     home: Path = Path("var")
     """Where what the service writes stands: the embedded default's store and secrets, logs, files."""
-
     schedules: Path = Path("celerybeat-schedule")
     """The files that a first start installs as schedules."""
-
     beat_state: Path | None = None
     """Beat's own file, one for each beat; empty: beside the schedules."""
-
     database_url: str = ""
     """PostgreSQL, as `postgresql://user:password@host/name`; empty when embedded: SQLite under `home`."""
-
     broker_url: str = ""
     """What carries nudges to the workers; empty: Redis, and without it a folder under `home`."""
-
     redis_url: str = ""
     """Redis, for rate limits that all processes share."""
-
     host: str = "127.0.0.1"
     """The address on which the web process listens; a proxy stands before it."""
-
     port: int = 8000
     """The port on which the web process listens."""
-
     proxies: str = "127.0.0.1"
     """Addresses or networks whose `X-Forwarded-For` is believed, comma-separated."""
-
     sandbox_port: int = 8025
     """The port of the sandbox provider, on the embedded default."""
-
     public_url: str = ""
     """Where readers and providers reach the web process, as in mailed links: `https://news.example.com`."""
-
     site_url: str = ""
     """The site whose own compare pages mails lead to: `{site_url}/compare/{slug}`; empty: to ours."""
-
     publication: str = "Weekly AI Tool Verdicts"
     """The newsletter's name."""
-
     sender_name: str = "Ship or Skip"
     """Whom mail is from, by name."""
-
     sender_address: str = "verdicts@shiporskip.example"
     """Whom mail is from, by address; its domain is the one that SPF, DKIM and DMARC speak for."""
-
     reply_to: str = ""
     """Where answers go; empty: to the sender."""
-
     postal_address: str = "Ship or Skip, 1 Example Street, Springfield"
     """Stands in every mail; the law asks for it in many countries."""
-
     esp: str = "sendgrid"
     """One provider, or several in order of preference: `resend,sendgrid`."""
-
     sendgrid: ProviderSettings = ProviderSettings()
     resend: ProviderSettings = ProviderSettings()
     mailgun: ProviderSettings = ProviderSettings()
@@ -119,16 +100,12 @@ class Settings(BaseSettings):
 
     link_secret: SecretStr = SecretStr("")
     """Signs every link in mail. Change it only together with `former_link_secrets`."""
-
     former_link_secrets: SecretStr = SecretStr("")
     """Secrets that signed links already mailed, comma-separated: those links keep working."""
-
     suppression_secret: SecretStr = SecretStr("")
     """Keys the hashes by which addresses are known. Must never change."""
-
     site_token: SecretStr = SecretStr("")
     """What the site sends with `PUT /api/comparisons/{slug}`."""
-
     accounts: AccountSettings = AccountSettings()
     api: ApiSettings = ApiSettings()
     joining: JoiningSettings = JoiningSettings()
@@ -137,62 +114,44 @@ class Settings(BaseSettings):
 
     esp_timeout: float = Field(default=10.0, gt=0, le=120)
     """Seconds for each phase of a request to a provider: connecting, writing, the answer."""
-
     lease: float = Field(default=120.0, gt=0)
     """Seconds that a worker has for one batch; at least three times `esp_timeout`."""
-
     send_processes: int = Field(default=4, ge=1, le=256)
     """How many worker processes may join in one send."""
-
     send_threads: int = Field(default=4, ge=1, le=64)
     """Calls in flight in one worker process."""
-
     batch_size: int = Field(default=1000, ge=1, le=1000)
     """Copies in a call, where the provider takes so many."""
-
     tick: float = Field(default=5.0, gt=0)
     """Seconds between two ticks of beat."""
-
     canary_share: float = Field(default=0.0, ge=0, le=0.5)
     """Share of the audience that gets it first; 0 for none."""
-
     canary_hold: float = Field(default=600.0, ge=0)
     """Seconds between the canary and the rest."""
-
     stop_bounces: float = Field(default=0.05, gt=0, le=1)
     """A send stops by itself above this share of hard bounces."""
-
     stop_complaints: float = Field(default=0.003, gt=0, le=1)
     """A send stops by itself above this share of complaints; Gmail's limit for bulk senders."""
-
     stop_refusals: float = Field(default=0.10, gt=0, le=1)
     """A send stops by itself above this share of refused addresses."""
-
     stop_at_least: int = Field(default=10, ge=1)
     """Fewer bounces, complaints or refusals than this never stop a send."""
-
     breaker_failures: int = Field(default=5, ge=1)
     """Refused calls in a row after which a provider is left alone."""
-
     breaker_rest: float = Field(default=60.0, gt=0)
     """Seconds until a provider that was left alone gets one call."""
-
     preflight: PreflightSettings = PreflightSettings()
     alerts: AlertSettings = AlertSettings()
     votes: VoteSettings = VoteSettings()
 
     track_opens: bool = True
     """Whether mails hold a pixel."""
-
     track_clicks: bool = False
     """Whether links in mails lead through us and are counted."""
-
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged."""
-
     log_format: Literal["json", "lines"] = "lines"
     """`json` for machines, `lines` for people."""
-
     traces_url: str = ""
     """An OpenTelemetry collector's OTLP/HTTP address, ending in `/v1/traces`; empty: no traces."""
 
