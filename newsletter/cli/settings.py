@@ -19,6 +19,7 @@ _TITLES: Final = {
     "preflight": "Preflight",
     "alerts": "Alerts",
     "votes": "Votes",
+    "api": "The read interface",
 }
 
 
@@ -78,7 +79,7 @@ def _groups() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
         if group is None or group is ProviderSettings:
             continue
         yield (
-            _TITLES[name],
+            _TITLES.get(name, name.capitalize()),
             [
                 _row(f"NEWSLETTER_{name.upper()}_{part.upper()}", inner)
                 for part, inner in group.model_fields.items()

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ApiSettings(BaseModel):
     """Reading is free and needs no key; one network may not read as if it were all of them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    per_minute: int = Field(default=120, ge=1)  # requests of one network in a minute
+    per_minute: int = Field(default=120, ge=1)
+    """Calls from one network in a minute; 0 for no limit."""
