@@ -9,4 +9,4 @@ class ApiSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     per_minute: int = Field(default=120, ge=1)
-    """Calls from one network in a minute; 0 for no limit."""
+    """Requests of one network in a minute."""
