@@ -1,13 +1,13 @@
 """What may be said about a schedule, in files, forms and commands alike; and saying it."""
 
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, col, select
 
-from digests.appointments import WEEKDAYS, cron_time, send_times
+from digests.appointments import WEEKDAYS, cron_time, instant, send_times
 from digests.lifecycle import DigestError
 from digests.schedule import Approval, AtDeadline, Otherwise, Schedule
 
@@ -167,3 +167,22 @@ def in_words(schedule: Schedule) -> str:
 def recurs(schedule: Schedule, *, now: datetime) -> bool:
     """Whether any turn is still to come by itself."""
     return schedule.enabled and bool(send_times(schedule, after=now, count=1))
+
+
+def date_of(said: str) -> date:
+    """``2026-12-07``; raises BadSchedule."""
+    try:
+        return date.fromisoformat(said)
+    except ValueError:
+        raise BadSchedule(f"{said!r} is no date; write one such as 2026-12-07.") from None
+
+
+def moment_of(said: str, zone: str) -> datetime:
+    """``2026-12-08T10:00`` by the clocks of *zone*, or with an offset of its own; raises BadSchedule."""
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        raise BadSchedule(f"{said!r} is no moment; write one such as 2026-12-08T10:00.") from None
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    return instant(moment.date(), moment.time(), zone)

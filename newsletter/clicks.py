@@ -81,8 +81,8 @@ def reclass(session: Session, digest_id: int, people: Sequence[int]) -> int:
             & (col(Batch.number) == col(Delivery.batch)),
         )
         .where(col(Delivery.digest_id) == digest_id, col(Delivery.subscriber_id).in_(people))
-    ).tuples()
-    accepted: dict[int, datetime | None] = dict(rows.all())
+    )
+    accepted: dict[int, datetime | None] = {row.subscriber_id: row.settled_at for row in rows}
     clicks: dict[int, dict[Click, tuple[str, str, str]]] = defaultdict(dict)
     for person, key, number, at, why, reader in session.execute(
         select(

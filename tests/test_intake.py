@@ -488,7 +488,10 @@ def _empty_store() -> Engine:
     store = create_engine("sqlite://")
     tables = [
         SQLModel.metadata.tables[name]
-        for name in ("tool", "review", "comparison", "revision", "listing", "standing", "tool_move")
+        for name in (
+            *("tool", "review", "comparison", "revision"),
+            *("listing", "standing", "tool_move", "topic"),
+        )
     ]
     SQLModel.metadata.create_all(store, tables=tables)
     return store

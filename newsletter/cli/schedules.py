@@ -13,12 +13,12 @@ from digests import calendar, schedule_terms
 from digests.appointments import send_times
 from digests.schedule import Holiday
 from digests.schedule_files import as_toml, export, install
-from digests.schedule_terms import BadSchedule, Terms, by_name, in_words
+from digests.schedule_terms import BadSchedule, Terms, by_name, date_of, in_words
 from newsletter import steering
 from newsletter.accounts import audit
 from newsletter.cli import turns
 from newsletter.cli.output import print_json, print_table
-from newsletter.cli.turns import By, Name, date_of, who
+from newsletter.cli.turns import By, Name, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.settings import settings

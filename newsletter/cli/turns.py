@@ -1,15 +1,14 @@
 """Single turns of a schedule: leave one out, put it back, move it, run it now, pause them all."""
 
 import getpass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
 from sqlmodel import Session
 
-from digests.appointments import instant
 from digests.schedule import Schedule
-from digests.schedule_terms import BadSchedule, by_name
+from digests.schedule_terms import BadSchedule, by_name, date_of, moment_of
 from digests.turns import upcoming_turn
 from newsletter import steering
 from newsletter.clock import utc_now
@@ -120,25 +119,6 @@ def run_now(name: Name, on_date: OnDate = "next", by: By = "") -> None:
         day = _day(session, known, on_date, now=now)
         steering.run_now(session, known, day, by=who(by), now=now)
     typer.echo(f"The turn of {name} on {day} runs with the next tick.")
-
-
-def date_of(said: str) -> date:
-    """``2026-12-07``; raises BadSchedule."""
-    try:
-        return date.fromisoformat(said)
-    except ValueError:
-        raise BadSchedule(f"{said!r} is no date; write one such as 2026-12-07.") from None
-
-
-def moment_of(said: str, zone: str) -> datetime:
-    """``2026-12-08T10:00`` by the clocks of *zone*, or with an offset of its own; raises BadSchedule."""
-    try:
-        moment = datetime.fromisoformat(said)
-    except ValueError:
-        raise BadSchedule(f"{said!r} is no moment; write one such as 2026-12-08T10:00.") from None
-    if moment.tzinfo is not None:
-        return moment.astimezone(UTC)
-    return instant(moment.date(), moment.time(), zone)
 
 
 def who(by: str) -> str:

@@ -20,7 +20,7 @@ from digests.exchange import FactsRefused
 from digests.finding import BadCursor
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
 from digests.page_lines import PageRefused
-from digests.schedule_terms import BadSchedule
+from digests.schedule_terms import BadSchedule, NoSuchSchedule
 from digests.versions import NoSuchVersion
 from newsletter.accounts.errors import (
     AccountError,
@@ -65,6 +65,7 @@ from newsletter.web import (
     pixel,
     privacy,
     readers,
+    schedules,
     second_step,
     staff,
     static,
@@ -100,6 +101,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     FactsRefused: status.HTTP_422_UNPROCESSABLE_CONTENT,
     PageRefused: status.HTTP_422_UNPROCESSABLE_CONTENT,
     BadSchedule: status.HTTP_422_UNPROCESSABLE_CONTENT,
+    NoSuchSchedule: status.HTTP_404_NOT_FOUND,
     BadTemplate: status.HTTP_500_INTERNAL_SERVER_ERROR,
     SettingsError: status.HTTP_500_INTERNAL_SERVER_ERROR,
     BrokenLink: status.HTTP_404_NOT_FOUND,
@@ -158,6 +160,7 @@ ROUTERS: Final = tuple(
         approval,
         trials,
         board,
+        schedules,
         console,
         votes,
         health,

@@ -157,6 +157,7 @@ def templates() -> Environment:
     made.filters["browser"] = browser
     made.filters["groups"] = groups
     made.filters["coded"] = coded
+    made.filters["local"] = local
     made.filters["length_of"] = length_of
     return made
 
@@ -203,6 +204,11 @@ def length_of(time: timedelta) -> str:
 def groups(long: str) -> str:
     """``ABCD EFGH``: what is to be typed, four characters at a time."""
     return " ".join(long[at : at + 4] for at in range(0, len(long), 4))
+
+
+def local(at: datetime, zone: str = "UTC") -> str:
+    """``2026-12-08T10:00``, where clocks show *zone*: what a form takes."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
 
 
 def coded(sentence: str) -> Markup:

@@ -73,6 +73,7 @@ def _every_address(sent: Sent, ticket: str) -> list[str]:
         "tool": "smolvlm2",
         "choice": "ship",
         "number": "0",
+        "name": "weekly",
     }
     found = [f"/o/{sent.open}.gif"]
     for router in ROUTERS:

@@ -1,0 +1,275 @@
+"""The schedules, for operators: the next sends and the past ones, and everything one does about them."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Final
+
+from fastapi import APIRouter
+from sqlalchemy import delete, func
+from sqlmodel import Session, col, select
+from starlette.responses import RedirectResponse, Response
+
+from digests import assembly, calendar, schedule_terms
+from digests.appointments import WEEKDAYS
+from digests.lifecycle import DigestError
+from digests.models import Digest, DigestStatus
+from digests.schedule import Holiday, Schedule
+from digests.schedule_terms import BadSchedule, Terms, by_name, date_of, in_words, moment_of
+from newsletter import pulse, steering
+from newsletter.accounts import audit
+from newsletter.pulse import Part
+from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.pages import LOOK
+from newsletter.web.staff import Form, Operator, SignedIn, StaffForm, staff_page
+from subscribers.models import Subscriber, SubscriberStatus
+
+router = APIRouter()
+
+_COMING: Final = 10
+_PAST: Final = 12
+_DONE: Final = {
+    "skip": "The turn is left out.",
+    "restore": "The turn happens after all.",
+    "move": "The turn is moved.",
+    "run": "It runs with the next tick.",
+    "edited": "Saved. Turns that have a draft already stay as they are.",
+    "added": "The schedule is there; its first turn is the first after this moment.",
+    "paused": "Paused.",
+    "resumed": "The pause is over.",
+    "holiday": "The holidays are changed.",
+    "nothing": "Nothing was different, so nothing was changed.",
+}
+_TICKS: Final = ("local_time", "enabled")
+_FIELDS: Final = tuple(
+    name for name in Terms.model_fields if name not in {"name", "paused_until", *_TICKS}
+)
+
+
+@router.api_route("/schedules", methods=LOOK)
+def show(who: Operator, session: Reading, now: Now, done: str = "") -> Response:
+    """The next ten sends, the past ones against their plan, and what ticks."""
+    return _page(who, session, now=now, done=_DONE.get(done, ""))
+
+
+@router.post("/schedules/holidays")
+def change_holidays(who: Operator, form: StaffForm, session: Transaction, now: Now) -> Response:
+    """Enter a day, or take one off. Sends on it are marked and not stopped."""
+    try:
+        with session.begin_nested():
+            _change_holiday(session, form, by=who.name, now=now)
+    except BadSchedule as refused:
+        return _page(who, session, now=now, wrong=str(refused), given=form)
+    return _back("holiday")
+
+
+@router.api_route("/schedules/new", methods=LOOK)
+def new(who: Operator) -> Response:
+    """A form for another schedule."""
+    return _form(who, None, said=_fresh())
+
+
+@router.post("/schedules/new")
+def add(who: Operator, form: StaffForm, session: Transaction, now: Now) -> Response:
+    """Add it; what was typed stays in the form when it makes no schedule."""
+    said = _said(form) | {"name": form.get("name", "").strip()}
+    try:
+        fresh = schedule_terms.add(session, Terms.read(said), now=now)
+    except (BadSchedule, DigestError) as refused:
+        return _form(who, None, said=_fresh() | said, wrong=str(refused))
+    steering.note_schedule(session, fresh, "added", by=who.name, now=now)
+    return _back("added")
+
+
+@router.api_route("/schedules/{name}", methods=LOOK)
+def edit_form(who: Operator, name: str, session: Reading) -> Response:
+    """What one schedule says, to be changed."""
+    schedule = by_name(session, name)
+    return _form(who, schedule, said=Terms.of(schedule).model_dump(mode="json"))
+
+
+@router.post("/schedules/{name}")
+def edit(who: Operator, name: str, form: StaffForm, session: Transaction, now: Now) -> Response:
+    """Change what it says. What was typed stays in the form when it makes no schedule."""
+    schedule = by_name(session, name)
+    said = _said(form)
+    try:
+        with session.begin_nested():
+            before, after = schedule_terms.edit(session, schedule, said, now=now)
+    except (BadSchedule, DigestError) as refused:
+        session.refresh(schedule)
+        known = Terms.of(schedule).model_dump(mode="json")
+        return _form(who, schedule, said=known | said, wrong=str(refused))
+    if not after:
+        return _back("nothing")
+    steering.note_schedule(
+        session, schedule, "edited", by=who.name, before=before, after=after, now=now
+    )
+    return _back("edited")
+
+
+@router.post("/schedules/{name}/pause")
+def pause(who: Operator, name: str, form: StaffForm, session: Transaction, now: Now) -> Response:
+    """Skip every turn before a moment, or end the pause when none is given."""
+    schedule = by_name(session, name)
+    said = form.get("until", "").strip()
+    try:
+        until = moment_of(said, schedule.zone) if said else None
+        steering.pause(session, schedule, until=until, by=who.name, now=now)
+    except (BadSchedule, DigestError) as refused:
+        return _page(who, session, now=now, wrong=str(refused), given=form)
+    return _back("paused" if until else "resumed")
+
+
+@router.post("/schedules/{name}/{on_date}/{do}")
+def turn(  # noqa: PLR0913, PLR0917 - what is done to which
+    who: Operator,
+    name: str,
+    on_date: date,
+    do: str,
+    form: StaffForm,
+    session: Transaction,
+    now: Now,
+) -> Response:
+    """Leave one turn out, put it back, move it, or run it now."""
+    schedule = by_name(session, name)
+    try:
+        with session.begin_nested():
+            _turn(session, schedule, on_date, do, form, by=who.name, now=now)
+    except (BadSchedule, DigestError) as refused:
+        return _page(who, session, now=now, wrong=str(refused), given=form)
+    return _back(do)
+
+
+def _turn(  # noqa: PLR0913 - what is done to which, on whose word
+    session: Session,
+    schedule: Schedule,
+    on_date: date,
+    do: str,
+    form: Form,
+    *,
+    by: str,
+    now: datetime,
+) -> None:
+    match do:
+        case "skip":
+            steering.skip(session, schedule, on_date, drop="drop" in form, by=by, now=now)
+        case "restore":
+            steering.restore(session, schedule, on_date, by=by, now=now)
+        case "move":
+            to = moment_of(form.get("to", ""), schedule.zone)
+            steering.move(session, schedule, on_date, to=to, by=by, now=now)
+        case "run":
+            steering.run_now(session, schedule, on_date, by=by, now=now)
+        case _:
+            raise BadSchedule("A turn can be left out, put back, moved or run now.")
+
+
+def _change_holiday(session: Session, form: Form, *, by: str, now: datetime) -> None:
+    day, name = date_of(form.get("day", "")), " ".join(form.get("name", "").split())
+    if not name:
+        raise BadSchedule("Say what the day is called.")
+    is_removed = form.get("do") == "remove"
+    if is_removed:
+        session.execute(
+            delete(Holiday).where(col(Holiday.on_date) == day, col(Holiday.name) == name)
+        )
+    else:
+        steering.add_holiday(session, day, name)
+    action = "holiday.removed" if is_removed else "holiday.added"
+    audit.note(session, by=by, action=action, subject=f"{day} {name}", now=now)
+
+
+def _page(  # noqa: PLR0913 - what the page shows
+    who: SignedIn,
+    session: Session,
+    *,
+    now: datetime,
+    done: str = "",
+    wrong: str = "",
+    given: Mapping[str, str] | None = None,
+) -> Response:
+    schedules = session.exec(select(Schedule).order_by(col(Schedule.name))).all()
+    return staff_page(
+        "schedules.html",
+        who=who,
+        status=422 if wrong else 200,
+        done=done,
+        wrong=wrong,
+        given=given or {},
+        coming=calendar.coming(session, count=_COMING, now=now),
+        past=calendar.past(session, count=_PAST, now=now),
+        length=calendar.length,
+        schedules=[(one, in_words(one)) for one in schedules],
+        holidays=session.exec(
+            select(Holiday)
+            .where(col(Holiday.on_date) >= now.date())
+            .order_by(col(Holiday.on_date), col(Holiday.name))
+        ).all(),
+        beats=pulse.life(session, Part.beat, now=now),
+        workers=pulse.life(session, Part.worker, now=now),
+        filling=_filling(session, schedules[0].at_most if schedules else 10, now=now),
+        readers=_readers(session),
+        before=_last_audience(session),
+        now=now,
+    )
+
+
+def _form(
+    who: SignedIn, schedule: Schedule | None, *, said: Mapping[str, Any], wrong: str = ""
+) -> Response:
+    return staff_page(
+        "schedule.html",
+        who=who,
+        status=422 if wrong else 200,
+        schedule=schedule,
+        words=in_words(schedule) if schedule else "",
+        said=said,
+        wrong=wrong,
+        weekdays=[(one, one.capitalize()) for one in WEEKDAYS],
+    )
+
+
+def _said(form: Form) -> dict[str, Any]:
+    """What the form says; an empty field takes a term back."""
+    said: dict[str, Any] = {
+        name: form.get(name, "").strip() or None for name in _FIELDS if name in form
+    }
+    return said | {name: name in form for name in _TICKS}
+
+
+def _fresh() -> dict[str, Any]:
+    """What a form for another schedule begins with."""
+    return Terms(name="new").model_dump(mode="json") | {"name": ""}
+
+
+def _filling(session: Session, at_most: int, *, now: datetime) -> list[str]:
+    """What would be in the next one if it went now."""
+    chosen = assembly.choose(session, before=now, at_most=at_most)
+    return [entry.facts.title for entry in assembly.entries_of(chosen)]
+
+
+def _readers(session: Session) -> int:
+    """How many would get it now; counted from an index."""
+    return session.exec(
+        select(func.count())
+        .select_from(Subscriber)
+        .where(col(Subscriber.status) == SubscriberStatus.active)
+    ).one()
+
+
+def _last_audience(session: Session) -> tuple[str, int] | None:
+    last = session.exec(
+        select(Digest.issue, Digest.audience)
+        .where(
+            col(Digest.audience).is_not(None),
+            col(Digest.corrects_id).is_(None),
+            col(Digest.status) != DigestStatus.cancelled,
+        )
+        .order_by(col(Digest.send_at).desc())
+        .limit(1)
+    ).first()
+    return (last[0], last[1] or 0) if last else None
+
+
+def _back(done: str) -> Response:
+    return RedirectResponse(f"/schedules?done={done}", 303)

@@ -1,0 +1,176 @@
+"""The schedules' page: what it shows, and that what an operator does there happens and stands in the log."""
+
+from datetime import date, datetime, timedelta
+
+import pytest
+from sqlmodel import col, select
+from starlette.testclient import TestClient
+
+from digests import calendar
+from digests.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
+from newsletter import pulse
+from newsletter.accounts.models import AuditEntry, Role
+from newsletter.database import reading, unit_of_work
+from newsletter.pulse import Part
+from tests.web.scene import on_both
+from tests.web.staffing import Staff, signed_in
+
+
+@pytest.fixture
+def ada(web: TestClient, now: datetime) -> Staff:
+    with unit_of_work() as session:
+        session.add(
+            Schedule(
+                name="weekly",
+                weekday=0,
+                zone="Europe/Berlin",
+                installed_at=now - timedelta(days=20),
+                draft_before=60,
+            )
+        )
+    return signed_in(web, roles={Role.operator}, now=now)
+
+
+def coming(now: datetime) -> list[calendar.Coming]:
+    with reading() as session:
+        return calendar.coming(session, count=3, now=now)
+
+
+def actions() -> list[str]:
+    with reading() as session:
+        rows = session.exec(select(AuditEntry).order_by(col(AuditEntry.id))).all()
+        return [row.action for row in rows if row.by == "Ada" and "login" not in row.action]
+
+
+@on_both
+class TestSingleTurns:
+    def test_one_is_left_out_put_back_moved_and_run(
+        self, web: TestClient, ada: Staff, now: datetime
+    ) -> None:
+        day = next(one.on_date for one in coming(now) if one.send_at > now + timedelta(days=2))
+        here, form = f"/schedules/weekly/{day}", {"csrf": ada.csrf}
+
+        web.post(f"{here}/skip", data=form)
+        assert [one.state for one in coming(now) if one.on_date == day] == ["skipped"]
+        web.post(f"{here}/restore", data=form)
+        web.post(f"{here}/move", data=form | {"to": f"{day + timedelta(days=1)}T10:30"})
+        [moved] = [one for one in coming(now) if one.on_date == day]
+        assert f"{moved.send_at:%H:%M}" == "09:30"  # 10:30 in Berlin
+        shown = web.get("/schedules").text
+        assert "instead of" in shown
+        web.post(f"{here}/run", data=form)
+
+        with reading() as session:
+            turn = session.exec(select(Occurrence).where(col(Occurrence.on_date) == day)).one()
+            assert (turn.send_at, turn.status) == (now, OccurrenceStatus.planned)
+        assert [action for action in actions() if action.startswith("turn.")] == [
+            *("turn.skipped", "turn.restored", "turn.moved", "turn.run"),
+        ]
+
+    def test_what_makes_no_sense_is_told_in_a_sentence_and_changes_nothing(
+        self, web: TestClient, ada: Staff, now: datetime
+    ) -> None:
+        before = coming(now)
+        day = before[0].on_date
+        for do, more in (
+            ("move", {"to": "next Tuesday"}),
+            ("move", {"to": "2020-01-01T09:00"}),
+            ("burn", {}),
+            ("restore", {}),
+        ):
+            answer = web.post(f"/schedules/weekly/{day}/{do}", data={"csrf": ada.csrf} | more)
+            assert answer.status_code == 422, do
+            assert 'role="alert"' in answer.text
+        assert (
+            web.post("/schedules/weekly/2020-01-01/skip", data={"csrf": ada.csrf}).status_code
+            == 422
+        )
+        assert web.post(f"/schedules/nobody/{day}/skip", data={"csrf": ada.csrf}).status_code == 404
+
+        assert coming(now) == before
+
+
+@on_both
+class TestSchedules:
+    def test_one_is_changed_and_what_was_typed_stays_when_it_makes_none(
+        self, web: TestClient, ada: Staff, now: datetime
+    ) -> None:
+        terms = {"csrf": ada.csrf, "weekday": "tuesday", "at": "10:15", "zone": "Europe/Berlin"}
+        terms |= {"enabled": "yes", "cron": "", "late_for": "60"}
+
+        refused = web.post("/schedules/weekly", data=terms | {"zone": "Mars/Olympus"})
+        assert refused.status_code == 422
+        assert "no time zone" in refused.text
+        assert 'value="Mars/Olympus"' in refused.text
+        assert 'value="10:15"' in refused.text
+        saved = web.post("/schedules/weekly", data=terms)
+
+        assert saved.headers["location"] == "/schedules?done=edited"
+        assert {f"{one.send_at:%a %H:%M}" for one in coming(now)} == {"Tue 09:15"}
+        assert web.post("/schedules/weekly", data=terms).headers["location"].endswith("nothing")
+        assert actions() == ["schedule.edited"]
+
+    def test_another_one_is_added_by_a_cron_line(self, web: TestClient, ada: Staff) -> None:
+        terms = {"csrf": ada.csrf, "name": "monthly", "cron": "0 9 * * mon#1", "weekday": ""}
+        terms |= {"zone": "UTC", "enabled": "yes", "at": "09:00"}
+
+        assert web.post("/schedules/new", data=terms).headers["location"].endswith("added")
+        twice = web.post("/schedules/new", data=terms)
+
+        assert twice.status_code == 422
+        assert "There is a schedule monthly already." in twice.text
+        assert "monthly" in web.get("/schedules").text
+        assert web.get("/schedules/monthly").status_code == 200
+        assert actions() == ["schedule.added"]
+
+    def test_a_pause_begins_and_ends(self, web: TestClient, ada: Staff, now: datetime) -> None:
+        far = f"{(now + timedelta(days=400)).date()}"
+        web.post("/schedules/weekly/pause", data={"csrf": ada.csrf, "until": far})
+        assert not any(one.goes for one in coming(now))
+
+        web.post("/schedules/weekly/pause", data={"csrf": ada.csrf})
+
+        assert all(one.goes for one in coming(now))
+        assert actions() == ["schedule.paused", "schedule.paused"]
+
+    def test_holidays_are_entered_marked_and_taken_off(
+        self, web: TestClient, ada: Staff, now: datetime
+    ) -> None:
+        day = coming(now)[-1].on_date
+        entry = {"csrf": ada.csrf, "day": f"{day}", "name": "St. Nobody's"}
+        web.post("/schedules/holidays", data=entry)
+        assert any("St. Nobody's" in one.notes for one in coming(now))
+        assert web.post("/schedules/holidays", data=entry | {"day": "soon"}).status_code == 422
+
+        web.post("/schedules/holidays", data=entry | {"do": "remove"})
+
+        with reading() as session:
+            assert session.exec(select(Holiday)).all() == []
+
+
+@on_both
+def test_the_page_shows_the_next_ten_clock_changes_and_who_ticks(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        pulse.sign(session, Part.beat, "alpha:3", began_at=now, now=now)
+        schedule = session.exec(select(Schedule)).one()
+        schedule.starts_on = date(2027, 3, 22)
+        session.add(schedule)
+
+    shown = web.get("/schedules").text
+
+    assert shown.count("<summary>Change") == 10
+    assert "clocks went forward 1 h" in shown
+    assert "1 beat" in shown
+    assert "alpha:3" in shown
+    assert "No comparison is new." in shown
+
+
+def test_it_is_for_operators(web: TestClient, now: datetime) -> None:
+    staff = signed_in(web, roles={Role.reader, Role.editor}, now=now)
+
+    assert web.get("/schedules").status_code == 403
+    answer = web.post("/schedules/holidays", data={"csrf": staff.csrf, "day": "2026-12-25"})
+    assert answer.status_code == 403
