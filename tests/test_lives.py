@@ -107,6 +107,8 @@ def enter(page: Page, address: str) -> None:
     page.keyboard.type(address)
 
 
+# On SQLite the claims about what is left, down to the bytes of its files, are test_privacy's.
+@pytest.mark.parametrize("environment", ["postgresql and redis"], indirect=True)
 @pytest.mark.browser
 def test_a_life_from_joining_to_being_forgotten_and_nothing_is_left_of_it(  # noqa: PLR0915 - a whole life
     browser: Browser, environment: Environment, web: str, sandbox: str, tmp_path: Path
