@@ -77,7 +77,8 @@ def planned(session: Session, digest: Digest, keys: Collection[str]) -> Select[A
         if key != ALL
     ]
     nothing: Any = null()
-    if 0 not in shelf.masks:  # what belongs to no topic is for everybody
+    # What belongs to no topic is for everybody, and so is an edition whose comparisons are gone.
+    if shelf.masks and 0 not in shelf.masks:
         nothing = case((_none_of(those.c.choice, shelf.mask), literal(NOTHING)), else_=null())
     return select(
         those.c.subscriber_id,

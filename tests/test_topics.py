@@ -16,7 +16,7 @@ from digests.topics import ALL, EVERYTHING, MOST, Shelf, Topic, listed, register
 from newsletter import choices, dispatch, preflight, production
 from newsletter.choices import NOTHING
 from subscribers.models import Subscriber, SubscriberStatus
-from tests.editions import a_draft, a_reader
+from tests.editions import a_draft, a_reader, an_approved_digest
 from tests.mails import a_pair, a_tool
 
 masks = st.integers(min_value=0, max_value=0b11111)
@@ -265,3 +265,14 @@ def test_however_many_choices_there_are_each_reader_gets_the_nearest_and_nobody_
     assert len(wanted.readers) in {choices.MOST - 1, choices.MOST}
     assert got == asked
     assert str(question).count("WHEN") < 2 * choices.MOST
+
+
+def test_an_edition_whose_comparisons_the_store_no_longer_has_goes_to_everybody(
+    session: Session, now: datetime
+) -> None:
+    reader(session, "ada", now=now)
+    digest = an_approved_digest(session, now=now)
+
+    dispatch.start(session, digest, now=now)
+
+    assert mailed(session, digest) == {"ada": ALL}
