@@ -131,21 +131,31 @@ def migrate(target: Engine, revision: str = "head") -> None:
     with target.connect() as connection:
         if is_current(connection):
             return
+    with target.execution_options(sqlite_begin="EXCLUSIVE").connect() as connection:
+        lock_schema(connection)
+        if not is_current(connection):
+            upgrade(connection, revision)
+        connection.commit()
+
+
+def lock_schema(connection: Connection) -> None:
+    """Be the only one to change the schema until this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    else:
+        connection.execute(text("SELECT 1"))  # SQLAlchemy begins with the first statement
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Run the migrations up to *revision* in the transaction of *connection*."""
     # Alembic takes a third of a second to import, and only a stale database needs it.
     from alembic import command  # noqa: PLC0415 - as said
     from alembic.config import Config  # noqa: PLC0415 - the same
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    with target.execution_options(sqlite_begin="EXCLUSIVE").connect() as connection:
-        if target.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        else:
-            connection.execute(text("SELECT 1"))  # SQLAlchemy begins with the first statement
-        if not is_current(connection):
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-        connection.commit()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def is_current(connection: Connection) -> bool:

@@ -14,6 +14,7 @@ from newsletter.cli import (
     books,
     comparisons,
     digests,
+    keeping,
     log,
     preflight,
     schedules,
@@ -23,6 +24,7 @@ from newsletter.cli import (
     subscribers,
 )
 from newsletter.esp import EspError
+from newsletter.keeping import KeepingError
 from newsletter.launch import LaunchError
 from newsletter.settings import SettingsError
 from subscribers.addresses import BadAddress
@@ -34,6 +36,7 @@ REFUSALS = (
     DigestError,
     BadSchedule,
     EspError,
+    KeepingError,
     LaunchError,
     SettingsError,
     BadAddress,
@@ -57,6 +60,7 @@ for part in (
     books,
     status,
     settings,
+    keeping,
     schedules,
     subscribers,
     accounts,

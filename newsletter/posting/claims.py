@@ -9,6 +9,7 @@ from sqlalchemy import CursorResult, Table, and_, exists, func, or_, select, upd
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col
 
+from digests import halting
 from digests.models import Halt
 from newsletter.service_mail import LetterStatus, ServiceMail
 
@@ -51,7 +52,8 @@ def claim(
     """Take the next letter that may go now; None when there is none.
 
     The kill switch holds letters to subscribers. Those to staff still go:
-    whoever has stopped everything needs to sign in, and to be told.
+    whoever has stopped everything needs to sign in, and to be told. In a store that
+    came out of a backup they rest too.
     """
     next_one = (
         select(_WAITING.c.id)
@@ -59,6 +61,7 @@ def claim(
             _WAITING.c.status == LetterStatus.planned,
             _WAITING.c.not_before <= now,
             or_(_WAITING.c.account_id.is_not(None), _nothing_is_stopped()),
+            _is_no_copy(),
         )
         .order_by(_WAITING.c.id)
         .limit(1)
@@ -100,6 +103,7 @@ def claim_again(  # noqa: PLR0913 - the state it was decided on, and who asks
             col(ServiceMail.fence) == fence,
             or_(col(ServiceMail.lease_until).is_(None), col(ServiceMail.lease_until) <= now),
             or_(col(ServiceMail.account_id).is_not(None), _nothing_is_stopped()),
+            _is_no_copy(),
         )
         .values(
             fence=fence + 1,
@@ -129,6 +133,7 @@ def intend(session: Session, held_: Held, *, provider: str, body_hash: str, now:
             col(ServiceMail.status).in_([LetterStatus.claimed, LetterStatus.uncertain]),
             col(ServiceMail.lease_until) > now,
             or_(col(ServiceMail.account_id).is_not(None), _nothing_is_stopped()),
+            _is_no_copy(),
         )
         .values(
             posted_at=now,
@@ -292,3 +297,7 @@ def _settle(
 def _changed(session: Session, statement: Any) -> bool:  # noqa: ANN401 - an UPDATE of any shape
     done = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", done).rowcount == 1
+
+
+def _is_no_copy() -> ColumnElement[bool]:
+    return ~exists().where(col(Halt.id) == halting.RESTORED)
