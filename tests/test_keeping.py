@@ -15,11 +15,13 @@ from psycopg import sql
 from sqlalchemy import inspect, literal_column, text
 from sqlalchemy import table as table_
 from sqlmodel import Session, select, update
+from typer.testing import CliRunner
 
 from digests import claims
 from digests.models import Batch, Digest, Halt
 from digests.partitions import PARTITIONED
 from newsletter import decisions, keeping, service_mail
+from newsletter.cli import app
 from newsletter.database import engine, open_engine, reading, unit_of_work
 from newsletter.keeping import KeepingError, postgresql, sqlite
 from newsletter.keeping.file import Kept
@@ -226,6 +228,22 @@ def test_a_backup_of_the_other_kind_or_of_a_newer_version_is_refused(
             Kept(file).close(made.model_copy(update=change))
         with pytest.raises(KeepingError, match=why):
             keeping.restore(tmp_path / "changed.zip", by="Ada", now=now, progress=silent)
+
+
+def test_restoring_under_another_secret_says_that_the_erased_are_not_known(
+    sqlite_database: str, configure: Configure, tmp_path: Path, now: datetime
+) -> None:
+    configure(database_url=sqlite_database)
+    keeping.backup(tmp_path / "kept.zip", now=now, progress=silent)
+
+    for place, secret in (("same", None), ("other", "another secret")):
+        configure(database_url=f"sqlite:///{tmp_path / place / 'newsletter.db'}")
+        if secret:
+            configure(suppression_secret=secret)
+        done = CliRunner().invoke(app, ["restore", str(tmp_path / "kept.zip"), "--by", "Ada"])
+        assert done.exit_code == 0
+        assert "are back, as they were" in done.output
+        assert ("nobody who was erased is known" in done.output) == bool(secret)
 
 
 def _claim(session: Session, digest: Digest, now: datetime) -> claims.Claim | None:

@@ -53,6 +53,13 @@ def restore(file: File, by: By = "", as_json: AsJson = False) -> None:
     """
     with _shown() as progress:
         made = keeping.restore(file, by=who(by), now=utc_now(), progress=progress)
+    if not keeping.knows_the_erased(made):
+        typer.echo(
+            "newsletter: the suppression secret here is not the one this backup was made under, so "
+            "nobody who was erased is known. Bring NEWSLETTER_SUPPRESSION_SECRET (embedded: "
+            "secrets.json) from there before you let anything be sent.",
+            err=True,
+        )
     if as_json:
         print_json(_as_json(file, made))
         return

@@ -5,6 +5,7 @@ one snapshot. Either way nobody waits. A backup comes back into an empty databas
 only, is verified before anything is written, and comes back whole or not at all.
 """
 
+import hmac
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from newsletter.keeping import postgresql, sqlite
 from newsletter.keeping.file import KeepingError, Kept, Manifest, Progress, creating, opening
 from newsletter.settings import settings
 
-__all__ = ["KeepingError", "Kept", "Manifest", "Progress", "backup", "restore"]
+__all__ = ["KeepingError", "Kept", "Manifest", "Progress", "backup", "knows_the_erased", "restore"]
 
 
 def backup(target: Path, *, now: datetime, progress: Progress) -> Manifest:
@@ -24,7 +25,8 @@ def backup(target: Path, *, now: datetime, progress: Progress) -> Manifest:
     try:
         with creating(target) as kept:
             how = postgresql if store.dialect.name == "postgresql" else sqlite
-            return kept.close(how.take(store, kept, now=now, progress=progress))
+            taken = how.take(store, kept, now=now, progress=progress)
+            return kept.close(taken.model_copy(update={"under": _under()}))
     finally:
         store.dispose()
 
@@ -49,6 +51,19 @@ def restore(source: Path, *, by: str, now: datetime, progress: Progress) -> Mani
         kept.verify(manifest, progress=progress)
         how.bring_back(url, kept, manifest, by=by, now=now, progress=progress)
         return manifest
+
+
+def knows_the_erased(manifest: Manifest) -> bool:
+    """Whether the suppression secret of the settings is the one the backup was made under.
+
+    Under another one nobody who was erased or barred is known any more.
+    """
+    return manifest.under == _under()
+
+
+def _under() -> str:
+    secret = settings().suppression_secret.get_secret_value().encode()
+    return hmac.new(secret, b"the secret of a backup", "sha256").hexdigest()[:16]
 
 
 def _existing_store() -> str:

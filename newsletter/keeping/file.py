@@ -44,6 +44,8 @@ class Manifest(BaseModel):
     rows: dict[str, int]
     parts: dict[str, Part]
     sequences: dict[str, int] = {}
+    under: str = ""
+    """What tells whether the suppression secret is the one it was made under, and nothing more."""
 
 
 class Kept:
