@@ -122,7 +122,10 @@ def run(
         left_over = [] if ended else stuck(house.database, storm.digest_id)
         did_not_stop = house.stop()
         found = verdict.judge(
-            storm.digest_id, mailbox=house.mailbox, grace=timedelta(seconds=LEASE)
+            storm.digest_id,
+            mailbox=house.mailbox,
+            told=leavers.told,
+            grace=timedelta(seconds=LEASE),
         )
     return Report(
         provider=esp,
@@ -132,7 +135,7 @@ def run(
         kills={str(kind): count for kind, count in sorted(storm.kills.items())},
         steps=dict(storm.steps),
         troubles={str(trouble): count for trouble, count in sorted(storm.troubles.items())},
-        left=leavers.left,
+        left=len(leavers.told),
         verdict=found,
         stuck=left_over,
         fell=house.fell,

@@ -63,22 +63,22 @@ class Leavers(threading.Thread):
             everybody = session.exec(select(Subscriber.id).where(active)).all()
         who = dice.sample([one or 0 for one in everybody], min(count, len(everybody)))
         signer = links.signer()
-        self._tokens = [
-            links.token(signer.all_for(digest_id, one), Purpose.unsubscribe) for one in who
-        ]
+        self._tokens = {
+            one: links.token(signer.all_for(digest_id, one), Purpose.unsubscribe) for one in who
+        }
         self._pauses = [dice.expovariate(len(who) / within) for _ in who]
-        self.left = 0
+        self.told: dict[int, datetime] = {}  # subscriber -> when they heard that it worked
 
     def run(self) -> None:
         """Each of them is told that it worked before the next one tries."""
         with httpx.Client(base_url=self._url, timeout=2.0) as http:
-            for token, pause in zip(self._tokens, self._pauses, strict=True):
+            for (one, token), pause in zip(self._tokens.items(), self._pauses, strict=True):
                 if self._enough.wait(pause):
                     return
                 while not self._is_gone(http, token):
                     if self._enough.wait(0.2):
                         return
-                self.left += 1
+                self.told[one] = utc_now()
 
     def end(self) -> None:
         """The edition is out; whoever wanted to leave before it has."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -45,7 +45,7 @@ class Verdict:
     unbooked: int = 0  # in the mailbox, and rejected, excluded, open or unknown in the books
     open: int = 0  # neither accepted, rejected nor excluded
     without_reason: int = 0  # rejected or excluded, and nobody wrote down why
-    after_leaving: int = 0  # mailed a lease after they had left
+    after_leaving: int = 0  # mailed a lease after they were told that they had left
     misdirected: int = 0  # a reader's copy at another address
     closes: bool = False
     proofs: dict[str, int] = field(default_factory=dict)  # how uncertain copies were settled
@@ -58,8 +58,14 @@ class Verdict:
         return not self.wrong
 
 
-def judge(digest_id: int, *, mailbox: Path, grace: timedelta) -> Verdict:
-    """Compare; *grace* is how long after somebody left a claimed copy may still have gone."""
+def judge(
+    digest_id: int, *, mailbox: Path, told: Mapping[int, datetime], grace: timedelta
+) -> Verdict:
+    """Compare; *told* says when who left heard that it worked.
+
+    A copy claimed before that may still go for *grace*; from when they asked would be no
+    measure, since nobody has left before the answer, however slow the machine.
+    """
     copies: defaultdict[int, list[Mail]] = defaultdict(list)
     verdict = Verdict()
     for mail in mails(mailbox):
@@ -84,7 +90,8 @@ def judge(digest_id: int, *, mailbox: Path, grace: timedelta) -> Verdict:
         fates: Counter[str] = Counter()
         for row in _ledger(session, digest_id):
             fates[row.fate] += 1
-            _compare(verdict, row, copies.pop(row.subscriber_id, []), grace)
+            left = told.get(row.subscriber_id)
+            _compare(verdict, row, copies.pop(row.subscriber_id, []), left and left + grace)
         for stranger, theirs in copies.items():
             verdict.unbooked += len(theirs)
             _note(verdict, f"subscriber {stranger} has a copy and no row in the ledger")
@@ -110,11 +117,10 @@ class _Row(NamedTuple):
     fate: str
     reason: str | None
     address: str | None
-    left_at: datetime | None
     batch: int | None
 
 
-def _compare(verdict: Verdict, row: _Row, mails: list[Mail], grace: timedelta) -> None:
+def _compare(verdict: Verdict, row: _Row, mails: list[Mail], last: datetime | None) -> None:
     who = f"subscriber {row.subscriber_id} (batch {row.batch})"
     if len(mails) > 1:
         verdict.duplicates += len(mails) - 1
@@ -137,9 +143,9 @@ def _compare(verdict: Verdict, row: _Row, mails: list[Mail], grace: timedelta) -
         if mail.recipient != row.address:
             verdict.misdirected += 1
             _note(verdict, f"{who}: the copy went to another address")
-        if row.left_at is not None and mail.accepted_at > row.left_at + grace:
+        if last is not None and mail.accepted_at > last:
             verdict.after_leaving += 1
-            _note(verdict, f"{who} left {mail.accepted_at - row.left_at} before the copy was taken")
+            _note(verdict, f"{who} had left: the copy went {mail.accepted_at - last} too late")
 
 
 def _ledger(session: Session, digest_id: int) -> Iterator[_Row]:
@@ -150,8 +156,6 @@ def _ledger(session: Session, digest_id: int) -> Iterator[_Row]:
             col(Batch.status),
             col(Delivery.reason),
             col(Subscriber.address),
-            col(Subscriber.left_at),
-            col(Subscriber.left_how),
             col(Delivery.batch),
         )
         .outerjoin(Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
@@ -162,11 +166,9 @@ def _ledger(session: Session, digest_id: int) -> Iterator[_Row]:
         )
         .where(col(Delivery.digest_id) == digest_id)
     )
-    for who, outcome, status, reason, address, left_at, how, batch in rows.tuples():
+    for who, outcome, status, reason, address, batch in rows.tuples():
         fate = str(outcome or status or BatchStatus.planned)
-        # Who bounced "left" because of this very copy.
-        left = left_at if how == "one-click unsubscribe" else None
-        yield _Row(who, fate, reason, address, left, batch)
+        yield _Row(who, fate, reason, address, batch)
 
 
 def _proofs(session: Session, digest_id: int) -> dict[str, int]:

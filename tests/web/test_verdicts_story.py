@@ -27,6 +27,7 @@ from newsletter.service_mail import ServiceMail
 from newsletter.tasks import ticks
 from tests.conftest import Configure
 from tests.mails import a_pair, a_tool
+from tests.processes import wait_until
 from tests.web.scene import DESKTOP, PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
@@ -70,6 +71,13 @@ def newest_mail(mailbox: httpx.Client, address: str) -> str:
     """Where the newest mail to *address* lies in the sandbox."""
     listed = mailbox.get("/sandbox/mailbox.json", params={"recipient": address}).json()
     return str(max(one["id"] for one in listed["messages"]))
+
+
+def way_to_be_erased() -> str | None:
+    """The path in the newest letter of ours, once it is written."""
+    with reading() as session:
+        letter = session.exec(select(ServiceMail).order_by(col(ServiceMail.id).desc())).first()
+        return str(letter.values["path"]) if letter and letter.values else None
 
 
 def pressed(context: BrowserContext, mailbox: httpx.Client, address: str, choice: str) -> Page:
@@ -151,12 +159,8 @@ def test_from_the_inbox_to_a_verdict_in_the_next_digest_and_to_being_forgotten( 
     page.get_by_label("Your address").fill(ADA)
     with page.expect_navigation():
         page.get_by_role("button", name="Erase me").click()
-    with reading() as session:
-        letter = session.exec(select(ServiceMail).order_by(col(ServiceMail.id).desc())).first()
-        assert letter is not None
-        assert letter.values is not None
-        way = str(letter.values["path"])
-    page.goto(site + way)
+    wait_until(way_to_be_erased, what="the letter, which is written after the answer has gone")
+    page.goto(f"{site}{way_to_be_erased()}")
     with page.expect_navigation():
         page.get_by_role("button", name="Erase me").click()
     answer = page.goto(kept)
