@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -24,6 +25,7 @@ from newsletter import database, editing
 from newsletter.clock import utc_now
 from newsletter.reach import LinkAnswer, key_of
 from newsletter.reach import Verdict as Reached
+from newsletter.reporting import EditionFigures, Figures, Range
 from newsletter.web.app import create_app
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.mails import a_pair, a_tool
@@ -48,6 +50,9 @@ PICTURES: Final[tuple[tuple[str, str, tuple[int, int], Scheme], ...]] = (
     ("desk-phone", "/desk/2026-W48", (390, 1480), "light"),
     ("desk-board", "/desk", (1360, 740), "light"),
     ("desk-versions", "/desk/2026-W48/versions?old=1&new=4", (1360, 720), "light"),
+    ("reports", "/reports", (1360, 900), "light"),
+    ("reports-phone-dark", "/reports", (390, 1100), "dark"),
+    ("report", "/reports/2026-W47", (1360, 1000), "light"),
 )
 
 
@@ -133,13 +138,17 @@ def scene(session: Session) -> None:
 
 
 def _before(session: Session) -> None:
-    """Four editions that went out."""
+    """Eight editions that went out, and what their readers did."""
     for week, subject in enumerate(
         (
             "Two code agents, one verdict: ship the quiet one",
             "The panel splits on local search",
             "Vector stores: four ships and a warning",
             "Nobody ships the meeting bot",
+            "A terminal that answers back, and one that should not",
+            "The cheap model wins, the Founder objects",
+            "Two image makers, no agreement",
+            "Transcripts: the free one is enough",
         ),
         start=1,
     ):
@@ -182,6 +191,30 @@ def _before(session: Session) -> None:
                 rendered_at=at,
             )
         )
+        session.add(_figures(digest.id or 0, week, digest.audience or 0))
+
+
+def _figures(digest_id: int, week: int, audience: int) -> EditionFigures:
+    share = 0.001 * (7 * week % 5)  # weeks differ a little
+    figures = Figures(
+        delivered=audience - 61 - 70,
+        opened=Range(int(audience * (0.107 + share)), int(audience * (0.42 + 9 * share))),
+        clicked=Range(int(audience * (0.101 + share)), int(audience * (0.123 + 2 * share))),
+        unsubscribed=38 + 5 * week % 13,
+        bounced=70,
+        complained=week % 3,
+        read=tuple(
+            (f"https://shiporskip.example/compare/{pair}", int(audience * part))
+            for pair, part in (
+                ("smolvlm2-2b-vs-mistral-3-small", 0.052),
+                ("ripcord-search-vs-needle", 0.031),
+                ("quill-meetings-vs-minutely", 0.018),
+            )
+        ),
+    )
+    return EditionFigures(
+        digest_id=digest_id, counted_at=NOW - timedelta(minutes=3), figures=asdict(figures)
+    )
 
 
 def _coming(session: Session) -> None:

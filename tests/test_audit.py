@@ -28,6 +28,7 @@ from tests.editions import a_draft
 NO_DECISION: Final = {
     *("beat", "demo", "run", "worker", "migrate"),
     "preflight",  # keeps what links answered
+    "recount",  # the same of figures
     "reclass",  # counts anew by the rules that the code has
     "schedule",  # its callback installs the files on a first start
 }

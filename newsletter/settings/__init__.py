@@ -146,6 +146,8 @@ class Settings(BaseSettings):
 
     track_opens: bool = True
     """Whether mails hold a pixel."""
+    track_by: Literal["us", "provider"] = "us"
+    """Whose opens and clicks the figures count: our own pixel and links, or the provider's."""
     track_clicks: bool = False
     """Whether links in mails lead through us and are counted."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -17,6 +17,7 @@ MODULES: Final = (
     "newsletter.tasks.beating",
     "newsletter.tasks.watching",
     "newsletter.tasks.tidying",
+    "newsletter.tasks.counting",
     "newsletter.tasks.deadlines",
     "newsletter.tasks.preparing",
 )
@@ -33,6 +34,7 @@ TICKS: Final = (
 
 #: Sent more seldom: seconds between two messages. What is due is a row all the same.
 SELDOM: Final[dict[str, float]] = {
+    "newsletter.count": 60.0,
     "newsletter.watch": 30.0,
     "newsletter.deadlines": 10.0,
     "newsletter.ask_links": 60.0,
