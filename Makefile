@@ -47,7 +47,7 @@ sandbox: .venv/.service ## only the sandbox provider with its inbox
 
 ##@ Trust
 test: .venv/.tests ## all tests, on SQLite and PostgreSQL; TESTS="tests/test_story.py -k opens" for some
-	@$(BIN)/python -m pytest -n auto $(TESTS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 check: .venv/.tests ## format, lint, types, imports, spelling, tests: what CI runs
 	$(BIN)/ruff format --check .

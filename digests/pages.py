@@ -122,10 +122,12 @@ def _names_in(title: PageLine) -> Iterator[tuple[str, str]]:
 
 
 def _read(title: PageLine, names: tuple[str, str], body: Lines) -> ComparisonFacts:
-    if not body:
-        raise PageRefused(title.number, "expected the two tools under the title, found nothing")
-    standard = body[0].key.startswith(_STANDARD_SUMMARY)
-    above, left, right, rest = hero_of(body[1:] if standard else body, names)
+    standard = bool(body) and body[0].key.startswith(_STANDARD_SUMMARY)
+    under = body[1:] if standard else body
+    if not under:
+        last = body[0] if standard else title
+        raise PageRefused(last.number, "expected the two tools under this line, found nothing")
+    above, left, right, rest = hero_of(under, names)
     summary = _summary([*body[:1], *above] if standard else above)
     sections = _sections(rest, names)
     describe(right, sections["description"])

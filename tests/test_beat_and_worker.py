@@ -27,14 +27,17 @@ pytestmark = pytest.mark.processes
 Environment = dict[str, str]
 
 
-@pytest.fixture(params=["sqlite and a folder", "postgresql and redis"])
+SQLITE, POSTGRESQL = "sqlite and a folder", "postgresql and redis"
+
+
+@pytest.fixture
 def environment(
     request: pytest.FixtureRequest, tmp_path: Path, configure: Configure
 ) -> Environment:
     """The settings of one installation: the embedded default, or the servers of production."""
     web, sandbox = free_port(), free_port()
     settings = {"home": str(tmp_path / "var"), "port": str(web), "sandbox_port": str(sandbox)}
-    if request.param == "sqlite and a folder":
+    if request.param == SQLITE:
         settings["database_url"] = request.getfixturevalue("sqlite_database")
     else:
         redis: Redis = request.getfixturevalue("redis")
@@ -71,6 +74,7 @@ def books(environment: Environment) -> Receipt | None:
         engine.dispose()
 
 
+@pytest.mark.parametrize("environment", [SQLITE], indirect=True)  # chaos does it on the other
 def test_two_beats_and_two_workers_make_one_digest_and_send_it_once(
     environment: Environment, tmp_path: Path
 ) -> None:
@@ -101,6 +105,7 @@ def test_two_beats_and_two_workers_make_one_digest_and_send_it_once(
     engine.dispose()
 
 
+@pytest.mark.parametrize("environment", [POSTGRESQL], indirect=True)
 def test_a_worker_told_to_go_settles_what_is_in_flight(
     environment: Environment, tmp_path: Path
 ) -> None:

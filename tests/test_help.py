@@ -3,13 +3,15 @@
 import contextlib
 import re
 import shlex
+import subprocess
+import sys
 from typing import Any, Final
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from newsletter.cli import app
+from newsletter.cli import PARTS, app, brought_by
 from newsletter.cli.settings import as_markdown
 from tests.processes import ROOT
 
@@ -18,13 +20,71 @@ COMMANDS: Final[dict[str, Any]] = {}
 
 
 def _gather(command: Any, path: str) -> None:
-    for name, part in getattr(command, "commands", {}).items():
-        _gather(part, f"{path} {name}".strip())
     if not hasattr(command, "commands"):
         COMMANDS[path] = command
+        return
+    with typer.Context(command) as context:
+        for name in command.list_commands(context):
+            _gather(command.get_command(context, name), f"{path} {name}".strip())
 
 
 _gather(typer.main.get_command(app), "")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_module_brings_the_commands_for_which_it_is_imported(part: str) -> None:
+    assert set(brought_by(part)) == set(PARTS[part])
+
+
+def test_every_module_of_commands_is_known() -> None:
+    modules = {
+        path.stem
+        for path in (ROOT / "newsletter" / "cli").glob("*.py")
+        if "def register(app: typer.Typer)" in path.read_text()
+    }
+
+    assert modules == set(PARTS)
+
+
+def test_a_command_reads_only_what_it_needs() -> None:
+    program = "import sys; from newsletter.cli import app; app(['worker', '--help'])"
+
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    assert "Processes that send" in said.stdout
+    for stranger in ("newsletter.cli.accounts", "newsletter.web", "fastapi"):
+        assert f" {stranger}\n" not in said.stderr
+
+
+def test_a_misspelt_command_is_met_with_the_right_one() -> None:
+    shown = CliRunner().invoke(app, ["digest"])
+
+    assert shown.exit_code == 2
+    assert "Did you mean 'digests'" in shown.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands(shell: str) -> None:
+    asked = {
+        "bash": {"COMP_WORDS": "newsletter sched", "COMP_CWORD": "1"},
+        "zsh": {"_TYPER_COMPLETE_ARGS": "newsletter sched"},
+        "fish": {
+            "_TYPER_COMPLETE_ARGS": "newsletter sched",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        },
+    }[shell]
+
+    shown = CliRunner().invoke(
+        app, [], prog_name="newsletter", env={"_NEWSLETTER_COMPLETE": f"complete_{shell}", **asked}
+    )
+
+    assert "schedule" in shown.output
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from digests.facts import ComparisonFacts, DetailFacts, PanelFacts, ReviewFacts, Verdict, slug_of
@@ -513,6 +513,7 @@ def test_a_page_whose_dashes_were_lost_is_read_right_or_refused(facts: Compariso
 
 @THOROUGH
 @given(st.text(max_size=400), st.integers(0, 130), st.integers(0, 130))
+@example(words="", start=7, length=115)  # nothing under the summary
 def test_no_text_whatever_is_more_than_refused(words: str, start: int, length: int) -> None:
     lines = FULL.split("\n")
     lines[start : start + length] = words.split("\n")

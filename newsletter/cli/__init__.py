@@ -1,84 +1,93 @@
-"""The command line: thin doors to the flow, each with an example and one sentence for each refusal."""
+"""The command line: thin doors to the flow, each with an example and one sentence for each refusal.
+
+A module of commands is imported when one of them is asked for: a worker need not read what
+accounts are, and `newsletter why` answers at once.
+"""
 
 import sys
+from importlib import import_module
+from typing import Any, Final
 
 import typer
-from sqlalchemy.exc import InterfaceError, OperationalError
+from typer.core import TyperGroup
 
-from digests.lifecycle import DigestError
-from digests.schedule_terms import BadSchedule
-from newsletter.accounts.errors import AccountError
-from newsletter.cli import (
-    accounts,
-    approvals,
-    books,
-    comparisons,
-    digests,
-    keeping,
-    log,
-    preflight,
-    reports,
-    schedules,
-    serving,
-    settings,
-    status,
-    subscribers,
-)
-from newsletter.esp import EspError
-from newsletter.keeping import KeepingError
-from newsletter.launch import LaunchError
-from newsletter.settings import SettingsError
-from subscribers.addresses import BadAddress
-from subscribers.subscription import SubscriberError
+#: Which module brings which commands, in the order in which help lists them.
+PARTS: Final[dict[str, tuple[str, ...]]] = {
+    "serving": ("run", "demo", "web", "worker", "beat", "sandbox", "migrate"),
+    "comparisons": ("import", "comparisons"),
+    "digests": (
+        *("digests", "preview", "move", "cancel", "correct", "pause", "resume", "stop", "go"),
+    ),
+    "approvals": ("approve", "refuse", "undo"),
+    "preflight": ("preflight",),
+    "books": ("receipt", "why", "settle", "archive", "reclass"),
+    "reports": ("report", "recount"),
+    "status": ("status", "top"),
+    "settings": ("settings",),
+    "keeping": ("backup", "restore"),
+    "schedules": ("schedule",),
+    "subscribers": ("subscribers",),
+    "accounts": ("accounts",),
+    "log": ("log",),
+}
+_PART_OF: Final = {command: part for part, commands in PARTS.items() for command in commands}
+_LOOK: Final[dict[str, Any]] = {
+    "rich_markup_mode": "markdown",
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
-#: What a person can put right: said in one sentence on standard error, exit status 1.
-REFUSALS = (
-    AccountError,
-    DigestError,
-    BadSchedule,
-    EspError,
-    KeepingError,
-    LaunchError,
-    SettingsError,
-    BadAddress,
-    SubscriberError,
-)
+
+class OnDemand(TyperGroup):
+    """The commands of all parts, each part imported when its first command is looked up."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - Typer's Click is private
+        """All of them, without importing any."""
+        return list(_PART_OF)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401 - Typer's Click is private
+        """The command called *cmd_name*; None when there is none, and then all are known to suggest."""
+        if cmd_name not in self.commands:
+            asked = _PART_OF.get(cmd_name)
+            for part in PARTS if asked is None else (asked,):
+                self.commands.update(brought_by(part))
+        return super().get_command(ctx, cmd_name)
+
+
+def brought_by(part: str) -> dict[str, Any]:
+    """The commands that the module *part* registers, by name."""
+    alone = typer.Typer(**_LOOK)
+    import_module(f"newsletter.cli.{part}").register(alone)
+    return dict(typer.main.get_group(alone).commands)
+
 
 app = typer.Typer(
+    cls=OnDemand,
     name="newsletter",
     help="Weekly AI Tool Verdicts: assemble, approve, send and account for the weekly digest.",
     no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **_LOOK,
 )
-for part in (
-    serving,
-    comparisons,
-    digests,
-    approvals,
-    preflight,
-    books,
-    reports,
-    status,
-    settings,
-    keeping,
-    schedules,
-    subscribers,
-    accounts,
-    log,
-):
-    part.register(app)
+
+
+@app.callback()
+def _newsletter() -> None:
+    pass
 
 
 def main() -> None:
     """The ``newsletter`` command."""
     try:
         app()
-    except REFUSALS as error:
-        typer.echo(f"newsletter: {error}", err=True)
+    except Exception as error:
+        sentence = _in_a_sentence(error)
+        if sentence is None:
+            raise
+        typer.echo(f"newsletter: {sentence}", err=True)
         sys.exit(1)
-    except (OperationalError, InterfaceError) as error:
-        said = str(error.orig).strip().splitlines()[0]
-        typer.echo(f"newsletter: the database cannot be used: {said}.", err=True)
-        sys.exit(1)
+
+
+def _in_a_sentence(error: Exception) -> str | None:
+    """What a person can put right, as words; None for what is our own mistake."""
+    refusals = import_module("newsletter.cli.refusals")
+    return refusals.in_a_sentence(error)  # type: ignore[no-any-return]

@@ -285,8 +285,7 @@ def test_a_reader_reads_clicks_and_leaves_with_the_keyboard_alone(  # noqa: PLR0
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_no_page_of_the_inbox_shuts_anybody_out(  # noqa: PLR0917 - two of them are the table
     running: Sandboxes, hook: Hook, keys: Keys, browser: "Browser", scheme: Any, width: int
 ) -> None:

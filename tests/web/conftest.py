@@ -76,7 +76,14 @@ def site(app: FastAPI) -> Iterator[str]:
     """The application on a real port, as its address."""
     port = free_port()
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none")
+        uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=port,
+            log_config=None,
+            ws="none",
+            timeout_graceful_shutdown=1,  # a page that is still open may follow for ever
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

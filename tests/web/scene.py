@@ -30,6 +30,10 @@ DATA: Final = Path(__file__).parent.parent / "data"
 ADA: Final = "ada@readers.example"
 PHONE: Final["ViewportSize"] = {"width": 390, "height": 844}
 DESKTOP: Final["ViewportSize"] = {"width": 1200, "height": 800}
+#: Colours do not depend on the width: each scheme and each width is looked at once.
+LOOKS: Final = pytest.mark.parametrize(
+    ("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone, dark", "desktop, light"]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from newsletter.database import unit_of_work
-from tests.web.scene import DESKTOP, PHONE, Sent, a_draft, status_of
+from tests.web.scene import LOOKS, PHONE, Sent, a_draft, status_of
 
 pytestmark = pytest.mark.browser
 
@@ -89,16 +89,15 @@ def test_the_mail_in_the_browser_shows_its_styles_and_leads_to_leaving(
     assert link.endswith(f"/u/{sent.unsubscribe}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@LOOKS
 def test_axe_finds_nothing_on_any_page_and_none_scrolls_sideways(
     browser: Browser,
     site: str,
     sent: Sent,
     scheme: Literal["light", "dark"],
-    viewport: ViewportSize,
+    size: ViewportSize,
 ) -> None:
-    context = browser.new_context(color_scheme=scheme, viewport=viewport)
+    context = browser.new_context(color_scheme=scheme, viewport=size)
     page = context.new_page()
     gone = f"{site}/u/{sent.preferences}"
     for address in (

@@ -13,7 +13,7 @@ from newsletter.circuit import Circuit
 from newsletter.database import unit_of_work
 from newsletter.pulse import Part
 from tests.editions import a_sending_digest, readers
-from tests.web.scene import DESKTOP, PHONE
+from tests.web.scene import LOOKS
 from tests.web.staffing import signed_in_browser
 from tests.web.test_console import may_claim
 
@@ -79,8 +79,7 @@ def test_it_follows_what_happens_and_leaves_whoever_types_alone(
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@LOOKS
 def test_axe_finds_nothing_on_the_console(  # noqa: PLR0917 - what it is looked at with
     browser: Browser,
     site: str,

@@ -11,15 +11,14 @@ from newsletter import recording, reporting
 from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
 from subscribers.engagement import Reader
-from tests.web.scene import DESKTOP, PHONE, Sent
+from tests.web.scene import LOOKS, Sent
 from tests.web.staffing import signed_in_browser
 from tests.web.test_reports import clicked
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@LOOKS
 def test_axe_finds_nothing_on_the_reports(  # noqa: PLR0917 - what it is looked at with
     browser: Browser,
     site: str,

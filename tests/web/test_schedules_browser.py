@@ -12,7 +12,7 @@ from newsletter import pulse
 from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
 from newsletter.pulse import Part
-from tests.web.scene import DESKTOP, PHONE, Sent
+from tests.web.scene import LOOKS, Sent
 from tests.web.staffing import signed_in_browser
 
 pytestmark = pytest.mark.browser
@@ -70,8 +70,7 @@ def test_an_operator_reads_the_next_ten_and_skips_moves_pauses_and_runs(
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@LOOKS
 def test_axe_finds_nothing_on_the_schedules_pages(  # noqa: PLR0917 - what it is looked at with
     browser: Browser,
     site: str,

@@ -1,0 +1,38 @@
+"""What a command refuses with: one sentence on standard error, exit status 1."""
+
+from typing import Final
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from digests.lifecycle import DigestError
+from digests.schedule_terms import BadSchedule
+from newsletter.accounts.errors import AccountError
+from newsletter.esp import EspError
+from newsletter.keeping import KeepingError
+from newsletter.launch import LaunchError
+from newsletter.settings import SettingsError
+from subscribers.addresses import BadAddress
+from subscribers.subscription import SubscriberError
+
+#: What a person can put right.
+REFUSALS: Final = (
+    AccountError,
+    DigestError,
+    BadSchedule,
+    EspError,
+    KeepingError,
+    LaunchError,
+    SettingsError,
+    BadAddress,
+    SubscriberError,
+)
+
+
+def in_a_sentence(error: Exception) -> str | None:
+    """The sentence for whoever typed the command; None for what is our own mistake."""
+    if isinstance(error, REFUSALS):
+        return str(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        said = str(error.orig).strip().splitlines()[0]
+        return f"the database cannot be used: {said}."
+    return None
