@@ -89,5 +89,5 @@ def main() -> None:
 
 def _in_a_sentence(error: Exception) -> str | None:
     """What a person can put right, as words; None for what is our own mistake."""
-    refusals = import_module("newsletter.cli.refusals")
-    return refusals.in_a_sentence(error)  # type: ignore[no-any-return]
+    said: str | None = import_module("newsletter.cli.refusals").in_a_sentence(error)
+    return said
