@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any, Final
 
 import pytest
-import typer
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from sqlmodel import Session
@@ -22,6 +21,7 @@ from newsletter.cli import app as commands
 from newsletter.database import reading, unit_of_work
 from newsletter.web import staff
 from newsletter.web.app import ROUTERS
+from tests.commands import with_families
 from tests.editions import a_draft
 
 #: They write without anybody deciding anything: rows of their own, or what files say already.
@@ -82,15 +82,11 @@ def staffs_forms() -> dict[str, Any]:
 
 @cache
 def _writing_commands() -> dict[str, Any]:
-    found: dict[str, Any] = {}
-
-    def gather(command: Any, path: str) -> None:
-        for name, part in getattr(command, "commands", {}).items():
-            gather(part, f"{path} {name}".strip())
-        if command.callback is not None and path:
-            found[path] = inspect.unwrap(command.callback)
-
-    gather(typer.main.get_command(commands), "")
+    found = {
+        path: inspect.unwrap(command.callback)
+        for path, command in with_families()
+        if command.callback is not None and path
+    }
     return {
         name: function
         for name, function in found.items()

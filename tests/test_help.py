@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import typer
@@ -13,22 +13,10 @@ from typer.testing import CliRunner
 
 from newsletter.cli import PARTS, app, brought_by
 from newsletter.cli.settings import as_markdown
+from tests.commands import every_command
 from tests.processes import ROOT
 
-# Typer brings a Click of its own, whose classes are not public: hence Any for a command.
-COMMANDS: Final[dict[str, Any]] = {}
-
-
-def _gather(command: Any, path: str) -> None:
-    if not hasattr(command, "commands"):
-        COMMANDS[path] = command
-        return
-    with typer.Context(command) as context:
-        for name in command.list_commands(context):
-            _gather(command.get_command(context, name), f"{path} {name}".strip())
-
-
-_gather(typer.main.get_command(app), "")
+COMMANDS: Final = every_command()
 
 
 @pytest.mark.parametrize("part", PARTS)
