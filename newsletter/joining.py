@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -73,14 +74,21 @@ def check(address: str) -> str:
     normal = normal_form(address)
     known = settings().joining
     name, _, domain = normal.rpartition("@")
-    if known.throwaway == "refuse" and _is_throwaway(domain):
-        raise NotThatAddress(
-            "That address lasts for minutes, and the mail comes every week; "
-            "please give one that you keep."
-        )
+    if reason := refusal_of(domain):
+        raise NotThatAddress(reason)
     if known.roles == "refuse" and name.partition("+")[0] in _ROLES:
         raise NotThatAddress("That is an address of many; please give your own.")
     return normal
+
+
+def refusal_of(domain: str) -> str | None:
+    """Why no address at *domain* joins; None where it may."""
+    if settings().joining.throwaway == "refuse" and _is_throwaway(domain):
+        return (
+            "That address lasts for minutes, and the mail comes every week; "
+            "please give one that you keep."
+        )
+    return None
 
 
 def ask(session: Session, wish: Wish, *, now: datetime) -> None:
@@ -190,11 +198,16 @@ def _newcomer(session: Session, subscriber_id: int) -> Newcomer:
 
 def _is_throwaway(domain: str) -> bool:
     known = settings().joining
-    if domain in _listed(known.never_throwaway):
+    return _is_among(domain, known.never_throwaway, known.also_throwaway)
+
+
+@lru_cache(maxsize=10_000)
+def _is_among(domain: str, never: str, also: str) -> bool:
+    if domain in _listed(never):
         return False
     parts = domain.split(".")
     ends = {".".join(parts[at:]) for at in range(len(parts) - 1)}
-    return bool(ends & (blocklist | _listed(known.also_throwaway)))
+    return bool(ends & blocklist or ends & _listed(also))
 
 
 def _listed(words: str) -> set[str]:

@@ -12,6 +12,7 @@ from newsletter.keeping import KeepingError
 from newsletter.launch import LaunchError
 from newsletter.settings import SettingsError
 from subscribers.addresses import BadAddress
+from subscribers.importing.records import FileRefused
 from subscribers.subscription import SubscriberError
 
 #: What a person can put right.
@@ -24,6 +25,7 @@ REFUSALS: Final = (
     LaunchError,
     SettingsError,
     BadAddress,
+    FileRefused,
     SubscriberError,
 )
 

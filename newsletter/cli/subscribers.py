@@ -7,6 +7,7 @@ import typer
 from sqlmodel import col, func, select
 
 from newsletter.accounts import audit
+from newsletter.cli import importing
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
@@ -22,6 +23,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The people on the list.", no_args_is_help=True)
     group.command("add")(add)
     group.command("count")(count)
+    importing.register(group)
     app.add_typer(group, name="subscribers")
 
 
