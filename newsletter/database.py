@@ -1,5 +1,7 @@
 """The store's doorway: one engine, one unit of work for each step, committed at its edge."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache
@@ -27,11 +29,13 @@ from newsletter.settings import settings
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as SqliteConnection
+    from sqlite3 import Cursor as SqliteCursor
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Two processes of a fresh clone may start at the same moment; one migrates, the other waits.
 _MIGRATION_LOCK = 0x5EED_0001
 _MAKING = Lock()
+_WAIT = 60.0  # seconds that one writer waits for another
 
 
 @lru_cache
@@ -106,7 +110,7 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        made = create_engine(parsed, connect_args={"timeout": 60, "check_same_thread": False})
+        made = create_engine(parsed, connect_args={"timeout": _WAIT, "check_same_thread": False})
         event.listen(made, "connect", _sqlite_connects)
         event.listen(made, "begin", _sqlite_begins)
         return made
@@ -176,12 +180,26 @@ def _sqlite_connects(connection: "SqliteConnection", _record: ConnectionPoolEntr
     # SQLAlchemy's begin event starts every transaction; the driver must not start its own.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _log_ahead(cursor)
     # FULL and not NORMAL: an intent to send must survive a power cut, or a copy could go twice.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute("PRAGMA cache_size=-65536")
     cursor.close()
+
+
+def _log_ahead(cursor: "SqliteCursor") -> None:
+    """Switch to the write-ahead log, for which a fresh file must be free; SQLite itself does not wait."""
+    until = time.monotonic() + _WAIT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _sqlite_begins(connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy hands its own connection

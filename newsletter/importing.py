@@ -21,6 +21,7 @@ from newsletter.accounts import audit
 from newsletter.database import reading, unit_of_work
 from newsletter.joining import refusal_of
 from newsletter.settings import settings
+from newsletter.spreadsheets import defused
 from subscribers.addresses import AddressKeys
 from subscribers.importing import bulk
 from subscribers.importing.bulk import Fate, Terms
@@ -33,8 +34,6 @@ from subscribers.models import BIG
 BATCH: Final = 5000
 _BLOCK: Final = 1 << 20
 _SHOWN: Final = 1000  # characters of a refused line
-#: Beginnings that a spreadsheet would take for a formula.
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 Progress = Callable[[int], None]
 
@@ -182,7 +181,7 @@ class RefusedLines:
     def write(self, lines: list[Refused]) -> None:
         """Add them, safely before anything is committed."""
         for one in lines:
-            self._row(str(one.line), one.reason, _defused(one.text[:_SHOWN]))
+            self._row(str(one.line), one.reason, defused(one.text[:_SHOWN]))
         self._file.flush()
 
     def _row(self, *cells: str) -> None:
@@ -271,7 +270,3 @@ def _settle(session: Session, run_id: int, *, was: int, **values: object) -> Non
 
 def _fates(counts: Mapping[str, int]) -> dict[Fate, int]:
     return {Fate(fate): count for fate, count in counts.items()}
-
-
-def _defused(words: str) -> str:
-    return f"'{words}" if words.startswith(_FORMULAS) else words

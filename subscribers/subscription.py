@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import ColumnElement, CursorResult, update
 from sqlmodel import Session, col, select
 
 from subscribers.addresses import address_key, normal_form
@@ -22,6 +22,10 @@ NEXT: Final[dict[SubscriberStatus, frozenset[SubscriberStatus]]] = {
     ),
     SubscriberStatus.complained: frozenset({SubscriberStatus.active}),
 }
+
+
+#: Who took somebody off, or keeps an address out.
+BY_OPERATOR: Final = "operator"
 
 
 class SubscriberError(Exception):
@@ -114,14 +118,16 @@ def leave(  # noqa: PLR0913 - how, why and out of which edition
 
     *why*: their own words, if they gave any; kept with the record that they left.
     """
-    left = _move(
-        session,
-        subscriber_id,
-        SubscriberStatus.unsubscribed,
-        left_at=now,
-        left_how=how,
-        left_digest_id=digest_id,
-    )
+    values = {"left_at": now, "left_how": how, "left_digest_id": digest_id}
+    left = _move(session, subscriber_id, SubscriberStatus.unsubscribed, **values)
+    if not left:
+        # Whom an operator had taken off says so themselves: nobody takes that back for them.
+        session.execute(
+            update(Subscriber)
+            .where(col(Subscriber.id) == subscriber_id, _taken_off())
+            .values(**values)
+            .execution_options(synchronize_session="fetch")
+        )
     if left:
         session.add(
             Consent(
@@ -133,6 +139,41 @@ def leave(  # noqa: PLR0913 - how, why and out of which edition
             )
         )
     return left
+
+
+def take_off(session: Session, subscriber_id: int, *, now: datetime) -> bool:
+    """An operator takes them off the list; they come back by their own confirmation. True if it did."""
+    return retire(session, subscriber_id, how=BY_OPERATOR, now=now)
+
+
+def keep_out(session: Session, subscriber_id: int, *, detail: str, now: datetime) -> bool:
+    """An operator says that this address is never mailed, not even when its owner asks."""
+    person = session.get(Subscriber, subscriber_id)
+    if person is None or person.address_key is None:
+        return False
+    known = session.get(Suppression, person.address_key)
+    if known is not None and known.reason == BY_OPERATOR:
+        return False
+    if known is not None:
+        session.delete(known)
+        session.flush()
+    session.add(
+        Suppression(
+            address_key=person.address_key, reason=BY_OPERATOR, since=now, detail=detail[:300]
+        )
+    )
+    retire(session, subscriber_id, how=BY_OPERATOR, now=now)
+    return True
+
+
+def let_in(session: Session, subscriber_id: int) -> bool:
+    """Take an operator's word back: from then on its owner may come in again, by their own word."""
+    person = session.get(Subscriber, subscriber_id)
+    known = session.get(Suppression, person.address_key) if person and person.address_key else None
+    if known is None or known.reason != BY_OPERATOR:
+        return False
+    session.delete(known)
+    return True
 
 
 def retire(session: Session, subscriber_id: int, *, how: str, now: datetime) -> bool:
@@ -162,6 +203,12 @@ def stop_mailing(  # noqa: PLR0913 - what the suppression must be able to show
             )
         )
     return _move(session, subscriber_id, status, left_at=now, left_how=reason[:40])
+
+
+def _taken_off() -> ColumnElement[bool]:
+    return (col(Subscriber.status) == SubscriberStatus.unsubscribed) & (
+        col(Subscriber.left_how) == BY_OPERATOR
+    )
 
 
 def _move(

@@ -4,11 +4,13 @@ import pkgutil
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 import psycopg
@@ -54,6 +56,10 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+#: The indexes by which people are found.
+BY_EXPRESSION: Final = {"ix_subscriber_address", "ix_subscriber_name", "ix_subscriber_domain"}
+
+
 def test_the_migrations_have_one_head() -> None:
     config = Config()
     config.set_main_option("script_location", str(ROOT / "newsletter" / "migrations"))
@@ -64,9 +70,11 @@ def test_the_migrations_have_one_head() -> None:
 def test_the_migrations_make_exactly_the_tables_of_the_models(database: str) -> None:
     _import_everything()
 
-    with engine().connect() as connection:
-        parts = _partitions(connection)
-        options = {"compare_type": True, "include_name": lambda name, *_: name not in parts}
+    with engine().connect() as connection, warnings.catch_warnings():
+        # Models name no index on an expression, which each database writes differently.
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression")
+        apart = _partitions(connection) | BY_EXPRESSION
+        options = {"compare_type": True, "include_name": lambda name, *_: name not in apart}
         context = MigrationContext.configure(connection, opts=options)
         differences = compare_metadata(context, SQLModel.metadata)
 

@@ -1,5 +1,6 @@
 """The people on the list."""
 
+import csv
 import sys
 from typing import Annotated
 
@@ -12,9 +13,13 @@ from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.people import COLUMNS, cells_of
 from newsletter.settings import settings
+from newsletter.spreadsheets import defused
+from subscribers import looking
 from subscribers.addresses import BadAddress
-from subscribers.models import Subscriber
+from subscribers.looking import Wanted
+from subscribers.models import Subscriber, SubscriberStatus
 from subscribers.subscription import AddressSuppressed, add_confirmed
 
 
@@ -23,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The people on the list.", no_args_is_help=True)
     group.command("add")(add)
     group.command("count")(count)
+    group.command("export")(export)
     importing.register(group)
     app.add_typer(group, name="subscribers")
 
@@ -87,3 +93,30 @@ def count(
         sorted(rows.items()),
         empty="Nobody yet; `newsletter subscribers add ADDRESS` adds somebody.",
     )
+
+
+def export(
+    words: Annotated[
+        str, typer.Option("--search", help="Only whose address or name begins so; @ and a domain.")
+    ] = "",
+    status: Annotated[SubscriberStatus | None, typer.Option(help="Only who stands there.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV.")] = False,
+    by: By = "",
+) -> None:
+    """Print the people on the list as CSV in which a spreadsheet computes nothing. It is noted in the log.
+
+    Example: `newsletter subscribers export --status active | gzip > people.csv.gz`
+    """
+    wanted = Wanted(words, status)
+    with unit_of_work() as session:
+        after = {"words": words, "status": str(status or "")}
+        audit.note(session, by=who(by), action="people.exported", after=after, now=utc_now())
+    sheet = csv.writer(sys.stdout)
+    if not as_json:
+        sheet.writerow(COLUMNS)
+    with reading() as session:
+        for person in looking.everybody(session, wanted):
+            if as_json:
+                print_json(dict(zip(COLUMNS, cells_of(person), strict=True)))
+            else:
+                sheet.writerow([defused(cell) for cell in cells_of(person)])

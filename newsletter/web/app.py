@@ -37,6 +37,7 @@ from newsletter.accounts.errors import (
 )
 from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
 from newsletter.knocking import TooOften
+from newsletter.people import NobodyThere
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
 from newsletter.tickets import NoSuchTicket, TicketError
@@ -62,6 +63,7 @@ from newsletter.web import (
     joining,
     metrics,
     pages,
+    people,
     pixel,
     privacy,
     readers,
@@ -95,6 +97,7 @@ STATUS: Final[dict[type[Exception], int]] = {
     BadCursor: status.HTTP_404_NOT_FOUND,
     BadWords: status.HTTP_422_UNPROCESSABLE_CONTENT,
     NoSuchReader: status.HTTP_404_NOT_FOUND,
+    NobodyThere: status.HTTP_404_NOT_FOUND,
     NoSuchVersion: status.HTTP_404_NOT_FOUND,
     SubscriberError: status.HTTP_409_CONFLICT,
     AddressSuppressed: status.HTTP_409_CONFLICT,
@@ -162,6 +165,7 @@ ROUTERS: Final = tuple(
         trials,
         board,
         reports,
+        people,
         schedules,
         console,
         votes,

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from newsletter import production, reporting
 from newsletter.reporting import Report
+from newsletter.spreadsheets import defused
 from newsletter.web.doors import Reading
 from newsletter.web.pages import LOOK
 from newsletter.web.staff import Figures, staff_page
@@ -20,8 +21,6 @@ router = APIRouter()
 
 _SHOWN: Final = 12
 _WIDTH, _HEIGHT, _FOOT, _HEAD = 480, 190, 22, 22
-#: Beginnings that a spreadsheet would take for a formula.
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def written(shown: Sequence[Report]) -> str:
         week, known = report.week, report.figures
         rows.writerow(
             [
-                *(week.issue, _defused(week.subject), week.sent_at.isoformat(), week.audience),
+                *(week.issue, defused(week.subject), week.sent_at.isoformat(), week.audience),
                 *(week.accepted, week.refused, week.excluded, known.delivered),
                 *(known.opened.certain, known.opened.possible),
                 *(known.clicked.certain, known.clicked.possible),
@@ -149,7 +148,3 @@ def _span(certain: float, possible: float) -> str:
     """Short enough to stand above a bar."""
     low, high = f"{certain:.0f}", f"{possible:.0f}"
     return f"{high}%" if low == high else f"{low}–{high}%"  # noqa: RUF001 - as it is printed
-
-
-def _defused(words: str) -> str:
-    return f"'{words}" if words.startswith(_FORMULAS) else words

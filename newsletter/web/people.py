@@ -1,0 +1,137 @@
+"""The people on the list, for operators: finding them, one person's history, and taking the list along."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from digests.topics import listed
+from newsletter import people
+from newsletter.accounts import audit
+from newsletter.database import reading
+from newsletter.spreadsheets import defused
+from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.pages import LOOK
+from newsletter.web.staff import Operator, StaffForm, staff_page
+from subscribers import looking
+from subscribers.looking import Wanted
+from subscribers.models import SubscriberStatus
+
+router = APIRouter()
+
+_MOST: Final = 2**63 - 1  # more fits no column
+Number = Annotated[int, Path(ge=1, le=_MOST)]
+Bit = Annotated[int, Query(ge=0, le=_MOST)]
+_SHOWN: Final = 50
+_DONE: Final = {
+    "take-off": "They are off the list, and come back by their own confirmation alone.",
+    "keep-out": "That address is never mailed, whoever asks.",
+    "let-in": "They may come in again, by their own confirmation.",
+    "nothing": "Nothing had to be changed.",
+}
+_ERASED: Final = "They are erased. A keyed hash stays, so that no list brings them back."
+
+
+@router.api_route("/people", methods=LOOK)
+def find(  # noqa: PLR0913, PLR0917 - what one may ask for
+    who: Operator,
+    session: Reading,
+    q: str = "",
+    status: str = "",
+    topic: Bit = 0,
+    after: Bit | None = None,
+    done: str = "",
+) -> Response:
+    """A page of people, found by how they begin, by where they stand, or by a topic."""
+    wanted = _wanted(q, status, topic)
+    leaf = looking.page(session, wanted, after=after, size=_SHOWN)
+    counted = looking.count(session, wanted)
+    asked = {
+        name: value for name, value in (("q", q), ("status", status), ("topic", topic)) if value
+    }
+    return staff_page(
+        "people.html",
+        who=who,
+        leaf=leaf,
+        wanted=wanted,
+        counted=min(counted, looking.COUNTED),
+        is_more=counted > looking.COUNTED,
+        looked_at=looking.LOOKED_AT,
+        statuses=list(SubscriberStatus),
+        topics=listed(session),
+        asked=urlencode(asked),
+        after=after,
+        done=_ERASED if done == "erase" else "",
+    )
+
+
+@router.post("/people.csv")
+def take_along(who: Operator, form: StaffForm, session: Transaction, now: Now) -> Response:
+    """The same people as a sheet in which nothing is computed. Who took it along is noted."""
+    wanted = _wanted(form.get("q", ""), form.get("status", ""), _bit(form.get("topic", "")))
+    after = {"words": wanted.words, "status": str(wanted.status or ""), "topic": wanted.topic}
+    audit.note(session, by=who.name, action="people.exported", after=after, now=now)
+    return StreamingResponse(
+        _sheet(wanted),
+        media_type="text/csv",
+        headers={
+            "content-disposition": 'attachment; filename="people.csv"',
+            "cache-control": "no-store",
+        },
+    )
+
+
+@router.api_route("/people/{number}", methods=LOOK)
+def one(who: Operator, number: Number, session: Reading, done: str = "") -> Response:
+    """One person's whole history."""
+    return staff_page(
+        "person.html", who=who, person=people.person(session, number), done=_DONE.get(done, "")
+    )
+
+
+@router.post("/people/{number}/{do}")
+def change(  # noqa: PLR0913, PLR0917 - what is done to whom
+    who: Operator, number: Number, do: str, form: StaffForm, session: Transaction, now: Now
+) -> Response:
+    """Take them off, keep the address out or let it in, or erase them."""
+    people.person(session, number)
+    match do:
+        case "take-off":
+            done = people.take_off(session, number, by=who.name, now=now)
+        case "keep-out":
+            why = form.get("why", "").strip()
+            done = people.keep_out(session, number, why=why, by=who.name, now=now)
+        case "let-in":
+            done = people.let_in(session, number, by=who.name, now=now)
+        case "erase" if form.get("sure") == "yes":
+            people.erase(session, number, by=who.name, now=now)
+            return RedirectResponse("/people?done=erase", 303)
+        case _:
+            done = False
+    return RedirectResponse(f"/people/{number}?done={do if done else 'nothing'}", 303)
+
+
+def _sheet(wanted: Wanted) -> Iterator[str]:
+    with reading() as session:
+        yield _line(people.COLUMNS)
+        for person in looking.everybody(session, wanted):
+            yield _line(people.cells_of(person))
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    sheet = io.StringIO(newline="")
+    csv.writer(sheet).writerow([defused(cell) for cell in cells])
+    return sheet.getvalue()
+
+
+def _wanted(words: str, status: str, topic: int) -> Wanted:
+    known = status if status in set(SubscriberStatus) else ""
+    return Wanted(words[:320], SubscriberStatus(known) if known else None, topic)
+
+
+def _bit(said: str) -> int:
+    return min(int(said), _MOST) if said.isascii() and said.isdigit() else 0

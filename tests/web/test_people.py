@@ -1,0 +1,222 @@
+"""The people on the list: found at once, each with a whole history, and never brought back by anybody."""
+
+import csv
+import io
+import json
+from datetime import datetime, timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+from sqlmodel import Session, col, select
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from newsletter import recording
+from newsletter.accounts.models import AuditEntry, Role
+from newsletter.cli import app
+from newsletter.database import reading, unit_of_work
+from subscribers import looking, subscription
+from subscribers.looking import Wanted
+from subscribers.models import Subscriber, SubscriberStatus, Suppression
+from tests.web.scene import LOOKS, Sent, a_reader, on_both
+from tests.web.staffing import signed_in, signed_in_browser
+
+
+def found(session: Session, words: str) -> list[str | None]:
+    leaf = looking.page(session, Wanted(words), after=None, size=10)
+    return [one.address for one in leaf.people]
+
+
+@on_both
+@pytest.mark.usefixtures("web")
+class TestFinding:
+    @pytest.fixture(autouse=True)
+    def people(self, web: TestClient, now: datetime) -> None:
+        assert web
+        with unit_of_work() as session:
+            for address, name in (
+                ("Ada@Readers.example", "Augusta King"),
+                ("adam@other.example", None),
+                ("grace@readers.example", "Ádám Hopper"),
+                ("50%_off@shop.example", None),
+            ):
+                a_reader(session, address, now=now).name = name
+
+    @pytest.mark.parametrize(
+        ("words", "whom"),
+        [
+            ("ada", ["Ada@Readers.example", "adam@other.example"]),
+            ("ADA@", ["Ada@Readers.example"]),
+            ("augusta", ["Ada@Readers.example"]),
+            ("@readers", ["Ada@Readers.example", "grace@readers.example"]),
+            ("@other.example", ["adam@other.example"]),
+            ("50%_", ["50%_off@shop.example"]),
+            ("%", []),
+            ("' OR 1=1 --", []),
+            ("dam@", []),
+        ],
+    )
+    def test_by_how_an_address_a_name_or_a_domain_begins(self, words: str, whom: list[str]) -> None:
+        with reading() as session:
+            assert found(session, words) == whom
+            assert looking.count(session, Wanted(words)) == len(whom)
+
+    def test_whoever_was_erased_is_not_found(self) -> None:
+        with unit_of_work() as session:
+            ada = session.exec(select(Subscriber).order_by(col(Subscriber.id))).first()
+            assert ada is not None
+            ada.address, ada.address_key = None, None
+        with reading() as session:
+            assert found(session, "ada") == ["adam@other.example"]
+            assert looking.count(session, Wanted()) == 3
+
+    def test_page_after_page_everybody_once(self) -> None:
+        seen: list[int | None] = []
+        after: int | None = None
+        with reading() as session:
+            while True:
+                leaf = looking.page(session, Wanted(), after=after, size=3)
+                seen += [one.id for one in leaf.people]
+                if leaf.after is None:
+                    break
+                after = leaf.after
+        assert seen == sorted({*seen}, key=lambda one: -(one or 0))
+        assert len(seen) == 4
+
+
+@on_both
+def test_one_persons_history_tells_everything_in_its_order(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        recording.record_open(session, sent.open, machine=False, now=now + timedelta(hours=1))
+        recording.unsubscribe(session, sent.unsubscribe, how="page", now=now + timedelta(hours=2))
+    signed_in(web, roles={Role.operator}, now=now)
+
+    shown = web.get(f"/people/{sent.ada}").text
+
+    told = ("Left", f"Opened, {sent.issue}", f"{sent.issue}: accepted", "Confirmed", "Joined")
+    order = [shown.index(words) for words in told]
+    assert order == sorted(order)
+    assert "get the next comparison in your inbox" in shown
+
+
+@on_both
+class TestChanging:
+    def test_taken_off_and_back_only_by_themselves(
+        self, web: TestClient, sent: Sent, now: datetime
+    ) -> None:
+        word = {"csrf": signed_in(web, roles={Role.operator}, now=now).csrf}
+
+        web.post(f"/people/{sent.ada}/take-off", data=word)
+
+        with unit_of_work() as session:
+            ada = session.get_one(Subscriber, sent.ada)
+            assert (ada.status, ada.left_how) == (SubscriberStatus.unsubscribed, "operator")
+            # She presses her own link afterwards: now it is her own word.
+            recording.unsubscribe(session, sent.unsubscribe, how="page", now=now)
+            assert session.get_one(Subscriber, sent.ada).left_how == "page"
+            actions = session.exec(
+                select(AuditEntry.action).where(col(AuditEntry.subject) == f"subscriber {sent.ada}")
+            )
+            assert actions.all() == ["people.taken_off"]
+
+    def test_an_address_kept_out_is_not_mailed_even_when_its_owner_asks(
+        self, web: TestClient, sent: Sent, now: datetime
+    ) -> None:
+        word = {"csrf": signed_in(web, roles={Role.operator}, now=now).csrf}
+        page = f"/people/{sent.ada}"
+
+        web.post(f"{page}/keep-out", data=word | {"why": "threatens us"})
+
+        with unit_of_work() as session:
+            [kept] = session.exec(select(Suppression)).all()
+            assert (kept.reason, kept.detail) == ("operator", "threatens us")
+            assert not subscription.keep_out(session, sent.ada, detail="again", now=now)
+        web.post(f"{page}/let-in", data=word)
+        with reading() as session:
+            assert session.exec(select(Suppression)).all() == []
+            assert session.get_one(Subscriber, sent.ada).status is SubscriberStatus.unsubscribed
+
+    def test_erased_only_when_one_is_sure(self, web: TestClient, sent: Sent, now: datetime) -> None:
+        word = {"csrf": signed_in(web, roles={Role.operator}, now=now).csrf}
+        page = f"/people/{sent.ada}"
+
+        web.post(f"{page}/erase", data=word)
+        assert web.get(page).status_code == 200
+        web.post(f"{page}/erase", data=word | {"sure": "yes"})
+
+        assert web.get(page).status_code == 404
+        assert "ada@" not in web.get("/people?q=ada").text.split("<tbody>")[-1]
+
+
+@on_both
+def test_the_list_is_taken_along_with_nothing_to_compute(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        session.get_one(Subscriber, sent.ada).name = "=HYPERLINK(1)"
+    csrf = signed_in(web, roles={Role.operator}, now=now).csrf
+
+    sheet = web.post("/people.csv", data={"csrf": csrf, "q": "ada"})
+    told = CliRunner().invoke(app, ["subscribers", "export", "--search", "ada", "--by", "Ada"])
+    lines = CliRunner().invoke(app, ["subscribers", "export", "--json", "--status", "active"])
+
+    [row] = csv.DictReader(io.StringIO(sheet.text))
+    assert (row["address"], row["name"], row["status"]) == (
+        "ada@readers.example",
+        "'=HYPERLINK(1)",
+        "active",
+    )
+    assert told.stdout.splitlines() == sheet.text.splitlines()
+    assert len([json.loads(line) for line in lines.stdout.splitlines()]) == 3
+    with reading() as session:
+        noted = session.exec(
+            select(AuditEntry.action).where(col(AuditEntry.action) == "people.exported")
+        )
+        assert len(noted.all()) == 3
+
+
+def test_addresses_are_for_operators_alone(web: TestClient, sent: Sent, now: datetime) -> None:
+    assert web.get("/people").status_code in {303, 401}
+    signed_in(web, roles={Role.editor, Role.reader}, now=now)
+    for path in ("/people", f"/people/{sent.ada}"):
+        assert web.get(path).status_code == 403
+    assert web.post("/people.csv").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "address", ["/people?topic=-1", f"/people?after={2**70}", f"/people/{2**63}", "/people/x"]
+)
+def test_numbers_that_fit_no_row_are_met_with_a_sentence(
+    web: TestClient, sent: Sent, now: datetime, address: str
+) -> None:
+    assert sent
+    signed_in(web, roles={Role.operator}, now=now)
+
+    assert web.get(address).status_code in {404, 422}
+
+
+@pytest.mark.browser
+@LOOKS
+def test_an_operator_finds_somebody_by_keyboard_and_axe_finds_nothing(  # noqa: PLR0917 - what it is looked at with
+    browser: Browser, site: str, sent: Sent, now: datetime, scheme: str, size: dict[str, int]
+) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport=size, java_script_enabled=False)  # type: ignore[arg-type]  # its own words
+    signed_in_browser(context, site, roles={Role.operator}, now=now)
+    page = context.new_page()
+    page.goto(f"{site}/people")
+    page.get_by_label("An address, a name").fill("ada")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 person.")).to_be_visible()
+    context.close()
+    context = browser.new_context(color_scheme=scheme, viewport=size)  # type: ignore[arg-type]  # its own words
+    signed_in_browser(context, site, roles={Role.operator}, now=now)
+    page = context.new_page()
+    for address in ("/people", "/people?q=nobody", f"/people/{sent.ada}"):
+        page.goto(site + address)
+        looked = Axe().run(page)
+        assert looked.violations_count == 0, looked.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    context.close()
