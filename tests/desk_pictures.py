@@ -15,24 +15,21 @@ from typing import TYPE_CHECKING, Final, Literal
 import uvicorn
 from playwright.sync_api import sync_playwright
 from sqlalchemy import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from digests import intake
 from digests.facts import ComparisonFacts, Verdict
-from digests.models import Delivery, Digest, DigestStatus, Outcome, Rendition
+from digests.models import Digest, DigestStatus, Rendition
 from digests.schedule_files import install
 from newsletter import database, editing
 from newsletter.clock import utc_now
-from newsletter.esp import EventKind
 from newsletter.reach import LinkAnswer, key_of
 from newsletter.reach import Verdict as Reached
 from newsletter.reporting import EditionFigures, Figures, Range
-from newsletter.settings import settings
 from newsletter.web.app import create_app
-from subscribers.engagement import Observation, Reader, record
 from subscribers.models import Subscriber, SubscriberStatus
-from subscribers.subscription import add_confirmed
 from tests.mails import a_pair, a_tool
+from tests.people_pictured import somebody
 from tests.processes import ROOT, free_port, wait_until
 from tests.web.scene import DATA, a_draft
 from tests.web.staffing import signed_in_browser
@@ -127,7 +124,7 @@ def scene(session: Session) -> None:
         )
     )
     _coming(session)
-    _somebody(session)
+    somebody(session, now=NOW)
     session.execute(
         insert(Subscriber),
         [
@@ -223,59 +220,6 @@ def _figures(digest_id: int, week: int, audience: int) -> EditionFigures:
     return EditionFigures(
         digest_id=digest_id, counted_at=NOW - timedelta(minutes=3), figures=asdict(figures)
     )
-
-
-def _somebody(session: Session) -> None:
-    """People with names, and one with a history."""
-    for number, (name, domain) in enumerate(
-        (
-            ("Ada Lovelace", "analytical.example"),
-            ("Adam Osborne", "luggable.example"),
-            ("Adaeze Obi", "readers.example"),
-            ("Adalbert Kern", "readers.example"),
-        )
-    ):
-        ada, _ = add_confirmed(
-            session,
-            f"{name.split()[0].lower()}@{domain}",
-            page="shiporskip.example/compare",
-            wording="Weekly AI Tool Verdicts: get the next comparison in your inbox",
-            secret=settings().suppression_secret.get_secret_value(),
-            now=NOW - timedelta(weeks=9, hours=5 * number),
-        )
-        ada.name = name
-        if number:
-            continue
-        session.flush()
-        for week, digest in enumerate(
-            session.exec(select(Digest).order_by(col(Digest.id))).all()[:4]
-        ):
-            at = digest.send_at
-            session.add(
-                Delivery(
-                    digest_id=digest.id or 0,
-                    subscriber_id=ada.id or 0,
-                    outcome=Outcome.excluded if week == 2 else Outcome.accepted,
-                    reason="nothing in their topics" if week == 2 else None,
-                    decided_at=at,
-                )
-            )
-            for kind, after in (
-                (EventKind.delivered, 4),
-                (EventKind.opened, 1900),
-                (EventKind.clicked, 1960),
-            ):
-                if week != 2 and (week != 3 or kind is EventKind.delivered):
-                    at_then = at + timedelta(seconds=after)
-                    seen = Observation(
-                        digest_id=digest.id or 0,
-                        key=f"{kind}{week}",
-                        subscriber_id=ada.id or 0,
-                        kind=kind,
-                        occurred_at=at_then,
-                        reader=Reader.unknown if kind is EventKind.opened else Reader.person,
-                    )
-                    record(session, [seen], now=at_then)
 
 
 def _coming(session: Session) -> None:

@@ -1,0 +1,64 @@
+"""Four people for the pictures, one of whom has read us for a while."""
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, col, select
+
+from digests.models import Delivery, Digest, Outcome
+from newsletter.esp import EventKind
+from newsletter.settings import settings
+from subscribers.engagement import Observation, Reader, record
+from subscribers.subscription import add_confirmed
+
+
+def somebody(session: Session, *, now: datetime) -> None:
+    """People with names, and one with a history."""
+    for number, (name, domain) in enumerate(
+        (
+            ("Ada Lovelace", "analytical.example"),
+            ("Adam Osborne", "luggable.example"),
+            ("Adaeze Obi", "readers.example"),
+            ("Adalbert Kern", "readers.example"),
+        )
+    ):
+        ada, _ = add_confirmed(
+            session,
+            f"{name.split()[0].lower()}@{domain}",
+            page="shiporskip.example/compare",
+            wording="Weekly AI Tool Verdicts: get the next comparison in your inbox",
+            secret=settings().suppression_secret.get_secret_value(),
+            now=now - timedelta(weeks=9, hours=5 * number),
+        )
+        ada.name = name
+        if number:
+            continue
+        session.flush()
+        for week, digest in enumerate(
+            session.exec(select(Digest).order_by(col(Digest.id))).all()[:4]
+        ):
+            at = digest.send_at
+            session.add(
+                Delivery(
+                    digest_id=digest.id or 0,
+                    subscriber_id=ada.id or 0,
+                    outcome=Outcome.excluded if week == 2 else Outcome.accepted,
+                    reason="nothing in their topics" if week == 2 else None,
+                    decided_at=at,
+                )
+            )
+            for kind, after in (
+                (EventKind.delivered, 4),
+                (EventKind.opened, 1900),
+                (EventKind.clicked, 1960),
+            ):
+                if week != 2 and (week != 3 or kind is EventKind.delivered):
+                    at_then = at + timedelta(seconds=after)
+                    seen = Observation(
+                        digest_id=digest.id or 0,
+                        key=f"{kind}{week}",
+                        subscriber_id=ada.id or 0,
+                        kind=kind,
+                        occurred_at=at_then,
+                        reader=Reader.unknown if kind is EventKind.opened else Reader.person,
+                    )
+                    record(session, [seen], now=at_then)
