@@ -9,6 +9,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -144,7 +145,7 @@ def take_in(  # noqa: PLR0913 - who, on what grounds, and where refusals go
         run_id, settled, counts = run.id or 0, run.line, Counter(_fates(run.counts))
         lines = RefusedLines(refused, size=run.refused_size)
     began = settled
-    for batch in _batches(sheet, now, after=settled):
+    for batch in _ahead(_batches(sheet, now, after=settled)):
         lines.write(batch.refused)
         counts += batch.counts
         with unit_of_work() as session:
@@ -238,6 +239,15 @@ def _batches(sheet: Sheet, now: datetime, *, after: int = 0) -> Iterator[_Batch]
     if batch.line:
         batch.position = sheet.size
         yield batch
+
+
+def _ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:
+    """Read one batch on while the one before is being kept: the database has work of its own."""
+    with ThreadPoolExecutor(1, "reading a list") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def _run_of(session: Session, sheet: Sheet, *, by: str, now: datetime) -> ListImport:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, String, func, literal_column, select, type_coerce
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from subscribers.models import Subscriber, SubscriberStatus
@@ -94,7 +95,7 @@ def _beginning(session: Session, wanted: Wanted) -> Select[Any]:
     if words.startswith("@"):
         return _range(_domain(on_postgresql=on_postgresql), words[1:], on_postgresql=on_postgresql)
     either = [
-        _range(func.lower(column), words, on_postgresql=on_postgresql)
+        _range(_plain(column, on_postgresql=on_postgresql), words, on_postgresql=on_postgresql)
         for column in (col(Subscriber.address), col(Subscriber.name))
     ]
     both = either[0].union_all(either[1]).subquery()
@@ -103,7 +104,7 @@ def _beginning(session: Session, wanted: Wanted) -> Select[Any]:
 
 def _range(value: ColumnElement[str], words: str, *, on_postgresql: bool) -> Select[Any]:
     """As the migration's indexes have it; bytes are compared, whatever language the database speaks."""
-    compared: ColumnElement[str] = value.collate("C") if on_postgresql else value
+    compared = value.collate("C" if on_postgresql else "NOCASE")
     ids = (
         select(col(Subscriber.id))
         .where(compared >= words, compared < words + _LAST)
@@ -114,8 +115,13 @@ def _range(value: ColumnElement[str], words: str, *, on_postgresql: bool) -> Sel
     return select(ids.c.id)
 
 
+def _plain(column: Mapped[str | None], *, on_postgresql: bool) -> ColumnElement[str]:
+    """Lower case where the index is on that; SQLite's own order knows no case."""
+    return func.lower(column) if on_postgresql else type_coerce(column, String())
+
+
 def _domain(*, on_postgresql: bool) -> ColumnElement[str]:
-    address = func.lower(col(Subscriber.address))
+    address = _plain(col(Subscriber.address), on_postgresql=on_postgresql)
     if on_postgresql:
         return func.split_part(address, literal_column("'@'"), literal_column("2"))
     return func.substr(address, func.instr(address, literal_column("'@'")) + literal_column("1"))

@@ -7,7 +7,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Result, func, insert, literal, select, text
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    LargeBinary,
+    Result,
+    any_,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped
 from sqlmodel import Session, SQLModel, col
 
 from subscribers.importing.candidates import Candidate
@@ -51,49 +64,78 @@ _ON_POSTGRESQL: Final = text(
     WITH came AS (
         INSERT INTO subscriber (address, address_key, name, status, zone, source, joined_at,
                                 confirmed_at, left_at, left_how, topics, tracking)
-        SELECT address, key, name, status, zone, :page, joined_at,
+        SELECT address, decode(key, 'hex'), name, status, zone, :page, joined_at,
                CASE WHEN status = 'active' THEN CAST(:now AS timestamptz) END,
                CASE WHEN status <> 'active' THEN CAST(:now AS timestamptz) END,
                CASE WHEN status <> 'active' THEN CAST(:how AS varchar) END, -1, true
-        FROM unnest(CAST(:addresses AS text[]), CAST(:keys AS bytea[]), CAST(:names AS text[]),
-                    CAST(:statuses AS text[]), CAST(:zones AS text[]),
-                    CAST(:moments AS timestamptz[]))
-             AS new (address, key, name, status, zone, joined_at)
+        FROM json_to_recordset(CAST(:people AS json))
+             AS new (address text, key text, name text, status text, zone text,
+                     joined_at timestamptz)
+        WHERE NOT EXISTS (SELECT FROM suppression WHERE address_key = decode(key, 'hex'))
         ON CONFLICT (address_key) DO NOTHING
-        RETURNING id, joined_at, status
+        RETURNING id, address_key, joined_at, status
     ), kept AS (
         INSERT INTO consent (subscriber_id, kind, happened_at, page, wording)
         SELECT id, :kind, joined_at, :page, :wording FROM came
     )
-    SELECT status, count(*) FROM came GROUP BY status
+    SELECT address_key, status FROM came
     """
 )
 
 _ON_SQLITE: Final = (
     "INSERT OR IGNORE INTO subscriber (address, address_key, name, status, zone, source, joined_at,"
     " confirmed_at, left_at, left_how, topics, tracking)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, -1, 1)"
+    " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, -1, 1"
+    " WHERE NOT EXISTS (SELECT 1 FROM suppression WHERE address_key = ?2)"
 )
-_AS_STORED: Final = "%Y-%m-%d %H:%M:%S.%f"
 
 
-def sort_out(session: Session, batch: Sequence[Candidate]) -> tuple[list[Candidate], Counter[Fate]]:
+def rehearse(session: Session, batch: Sequence[Candidate]) -> Counter[Fate]:
+    """What ``take`` would do; changes nothing."""
+    new, fates = _sort_out(session, batch)
+    fates.update(_fate(_STATUS[one.there]) for one in new)
+    return fates
+
+
+def take(
+    session: Session, batch: Sequence[Candidate], terms: Terms, *, now: datetime
+) -> Counter[Fate]:
+    """Take *batch* in; nobody's address may stand in it twice.
+
+    Only those who did not come are asked about, so that a list of new people costs no question.
+    """
+    how = f"left at {terms.origin}" if terms.origin else "left elsewhere"
+    insert_all = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
+    may_come = [one for one in batch if one.there is not There.unconfirmed]
+    came = insert_all(session, may_come, terms, how[:40], now) if may_come else {}
+    late, fates = _sort_out(session, [one for one in batch if one.key not in came])
+    fates[Fate.known] += len(late)  # who joined at this very moment
+    fates.update(_fate(SubscriberStatus(status)) for status in came.values())
+    return +fates
+
+
+def _sort_out(
+    session: Session, batch: Sequence[Candidate]
+) -> tuple[list[Candidate], Counter[Fate]]:
     """Those of *batch* who are new, and what becomes of the others. Two questions."""
     fates: Counter[Fate] = Counter()
+    if not batch:
+        return [], fates
     keys = [one.key for one in batch]
     suppressed = set(
         session.execute(
-            select(col(Suppression.address_key)).where(col(Suppression.address_key).in_(keys))
+            select(col(Suppression.address_key)).where(
+                _is_among(session, col(Suppression.address_key), keys)
+            )
         ).scalars()
     )
-    known: dict[bytes, SubscriberStatus] = {
-        row[0]: row[1]
-        for row in session.execute(
+    known = _by_key(
+        session.execute(
             select(col(Subscriber.address_key), col(Subscriber.status)).where(
-                col(Subscriber.address_key).in_(keys)
+                _is_among(session, col(Subscriber.address_key), keys)
             )
         )
-    }
+    )
     new = []
     for one in batch:
         status = known.get(one.key)
@@ -110,41 +152,25 @@ def sort_out(session: Session, batch: Sequence[Candidate]) -> tuple[list[Candida
     return new, fates
 
 
-def rehearse(session: Session, batch: Sequence[Candidate]) -> Counter[Fate]:
-    """What ``take`` would do; changes nothing."""
-    new, fates = sort_out(session, batch)
-    fates.update(_fate(_STATUS[one.there]) for one in new)
-    return fates
-
-
-def take(
-    session: Session, batch: Sequence[Candidate], terms: Terms, *, now: datetime
-) -> Counter[Fate]:
-    """Take *batch* in; nobody's address may stand in it twice."""
-    new, fates = sort_out(session, batch)
-    if not new:
-        return fates
-    how = f"left at {terms.origin}" if terms.origin else "left elsewhere"
-    insert_all = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
-    came = insert_all(session, new, terms, how[:40], now)
-    for status, count in came.items():
-        fates[_fate(SubscriberStatus(status))] += count
-    fates[Fate.known] += len(new) - came.total()  # who joined at this very moment
-    return +fates
-
-
 def _on_postgresql(
     session: Session, new: Sequence[Candidate], terms: Terms, how: str, now: datetime
-) -> Counter[str]:
+) -> dict[bytes, str]:
     rows = session.connection().execute(
         _ON_POSTGRESQL,
         {
-            "addresses": [one.address for one in new],
-            "keys": [one.key for one in new],
-            "names": [one.name for one in new],
-            "statuses": [_STATUS[one.there].value for one in new],
-            "zones": [one.zone for one in new],
-            "moments": [one.joined_at for one in new],
+            "people": orjson.dumps(
+                [
+                    {
+                        "address": one.address,
+                        "key": one.key.hex(),
+                        "name": one.name,
+                        "status": _STATUS[one.there],
+                        "zone": one.zone,
+                        "joined_at": one.joined_at,
+                    }
+                    for one in new
+                ]
+            ).decode(),
             "page": terms.page[:200],
             "wording": terms.wording[:1000],
             "how": how,
@@ -152,12 +178,12 @@ def _on_postgresql(
             "now": now,
         },
     )
-    return _counted(rows)
+    return _by_key(rows)
 
 
 def _on_sqlite(
     session: Session, new: Sequence[Candidate], terms: Terms, how: str, now: datetime
-) -> Counter[str]:
+) -> dict[bytes, str]:
     """Nobody else writes meanwhile, and rows are numbered upwards.
 
     The driver's own statement: SQLAlchemy would look at each value of each row, at twice the cost.
@@ -165,13 +191,13 @@ def _on_sqlite(
     page = terms.page[:200]
     person = SQLModel.metadata.tables["subscriber"]
     before = session.execute(select(func.coalesce(func.max(person.c.id), 0))).scalar_one()
-    came = now.strftime(_AS_STORED)
+    came = _as_stored(now)
     session.connection().exec_driver_sql(
         _ON_SQLITE,
         [
             (
                 *(one.address, one.key, one.name, _STATUS[one.there].value, one.zone, page),
-                one.joined_at.strftime(_AS_STORED),
+                _as_stored(one.joined_at),
                 *((came, None, None) if one.there is There.wanted else (None, came, how)),
             )
             for one in new
@@ -189,17 +215,25 @@ def _on_sqlite(
             ).where(person.c.id > before),
         )
     )
-    return _counted(
-        session.execute(
-            select(person.c.status, func.count())
-            .where(person.c.id > before)
-            .group_by(person.c.status)
-        )
+    return _by_key(
+        session.execute(select(person.c.address_key, person.c.status).where(person.c.id > before))
     )
 
 
-def _counted(rows: Result[Any, Any]) -> Counter[str]:
-    return Counter({str(row[0]): int(row[1]) for row in rows})
+def _as_stored(moment: datetime) -> str:
+    """A moment in UTC as SQLAlchemy writes it to SQLite."""
+    return moment.isoformat(" ", "microseconds")[:26]
+
+
+def _by_key(rows: Result[Any, Any]) -> dict[bytes, str]:
+    return {bytes(row[0]): str(row[1]) for row in rows}
+
+
+def _is_among(session: Session, column: Mapped[Any], keys: list[bytes]) -> ColumnElement[bool]:
+    """One array and not a parameter for each key, where the database knows arrays."""
+    if session.get_bind().dialect.name == "postgresql":
+        return column == any_(literal(keys, ARRAY(LargeBinary)))
+    return column.in_(keys)
 
 
 def _fate(status: SubscriberStatus) -> Fate:

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import available_timezones
 
 from subscribers.addresses import AddressKeys, BadAddress, normal_form
@@ -16,8 +15,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _MOST_OF_A_NAME: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Somebody on the list from elsewhere."""
 
     line: int

@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 #: Characters of one line; more is no person.
 LONGEST_LINE: Final = 20_000
@@ -27,8 +27,7 @@ class FileRefused(Exception):
     """The file as a whole cannot be taken in; the message says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row; *line* is where it begins, counted from 1."""
 
     line: int

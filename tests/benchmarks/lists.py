@@ -25,8 +25,8 @@ from tests.servers import Postgres
 Say = Callable[[str], None]
 
 LINES: Final = 1_000_000
-#: A million lines within a minute.
-FLOOR: Final = LINES / 60
+#: A million lines within a minute; the embedded default, which serves small lists, within three.
+FLOORS: Final = {"PostgreSQL": LINES / 60, "SQLite": LINES / 180}
 _TERMS: Final = Terms(page="the old newsletter", wording="Get the weekly verdicts")
 _BARE: Final = (
     "CREATE TABLE bare (id bigserial PRIMARY KEY, address text, key bytea UNIQUE, name text,"
@@ -49,7 +49,9 @@ def part(folder: Path, _sizes: Sequence[int], say: Say) -> list[Figure]:
         bare = _copied(file, _new(server, "bare"))
     for name, seconds in took.items():
         figures.append(
-            Figure(f"a list of a million into {name}", LINES / seconds, "lines/s", limit=FLOOR)
+            Figure(
+                f"a list of a million into {name}", LINES / seconds, "lines/s", limit=FLOORS[name]
+            )
         )
     figures.append(
         Figure("the same with csv and COPY alone: times as fast", took["PostgreSQL"] / bare, "x")

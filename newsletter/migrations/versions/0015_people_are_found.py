@@ -14,9 +14,9 @@ _ON_POSTGRESQL = {
     "ix_subscriber_domain": "(split_part(lower(address), '@', 2) COLLATE \"C\")",
 }
 _ON_SQLITE = {
-    "ix_subscriber_address": "lower(address)",
-    "ix_subscriber_name": "lower(name)",
-    "ix_subscriber_domain": "substr(lower(address), instr(lower(address), '@') + 1)",
+    "ix_subscriber_address": "address COLLATE NOCASE",
+    "ix_subscriber_name": "name COLLATE NOCASE",
+    "ix_subscriber_domain": "substr(address, instr(address, '@') + 1) COLLATE NOCASE",
 }
 
 
