@@ -9,7 +9,7 @@ from sqlalchemy import exists
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from digests import community_week, wording
+from digests import community_week, missed, wording
 from digests.appointments import instant, send_times
 from digests.comparisons import Revision
 from digests.edition import Edition, Entry
@@ -135,7 +135,7 @@ def edition(session: Session, digest: Digest, *, address: str) -> Edition:
     return Edition(
         issue=digest.issue,
         number=digest.number,
-        dated=digest.local_day or digest.send_at.astimezone(ZoneInfo(digest.zone)).date(),
+        dated=missed.dated(digest),
         subject=digest.subject,
         preheader=digest.preheader,
         opening=digest.opening,

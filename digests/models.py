@@ -90,6 +90,11 @@ class Digest(SQLModel, table=True):
     audience_rule: str | None = Field(default=None, max_length=64)  # whom it was approved for
     announced_at: datetime | None = None  # when the editors were told that it is ready
     deadline_met_at: datetime | None = None  # when its schedule's policy acted on it
+    owed_bit: int | None = None  # by which readers whom it passed over are owed it
+    catches_up: list[int] | None = Field(
+        default=None, sa_column=Column(JSON(none_as_null=True))
+    )  # the editions that its approved renditions bring to those who missed them
+    crossed_off_at: datetime | None = None  # when all of its readers had had theirs noted
     archived_at: datetime | None = None  # its ledger and events are gone; its books are here
     books: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 

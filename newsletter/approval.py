@@ -9,7 +9,7 @@ from digests import lifecycle, planning, signatures, versions
 from digests.lifecycle import DigestError, IllegalTransition
 from digests.models import Digest, DigestStatus
 from digests.signatures import Verdict
-from newsletter import galley, telling
+from newsletter import catching_up, galley, telling
 from newsletter.accounts import audit
 from newsletter.readership import rule_of
 
@@ -76,6 +76,7 @@ def undo(session: Session, digest: Digest, *, by: str, now: datetime) -> None:
     if digest.status is DigestStatus.sending:
         if not planning.unplan(session, digest):
             raise TooLateToUndo(digest.issue)
+        catching_up.forget(session, digest)
         lifecycle.take_back(session, digest, reason=reason)
     else:
         lifecycle.void(session, digest, reason=reason)

@@ -70,7 +70,7 @@ def planned(session: Session, digest: Digest, keys: Collection[str]) -> Select[A
     choices there are: the smallest mail that leaves out nothing of theirs is the nearest.
     """
     shelf = shelf_of(session, digest)
-    those = readers_of(digest).subquery("readers")
+    those = readers_of(session, digest).subquery("readers")
     routes = [
         (_none_of(those.c.choice, shelf.left_out(key)), literal(key))
         for key in sorted(keys, key=lambda key: (len(shelf.kept(shelf.choice(key))), key))
@@ -94,7 +94,7 @@ def _none_of(choice: ColumnElement[int], topics: int) -> ColumnElement[bool]:
 
 def _counted(session: Session, digest: Digest, shelf: Shelf) -> list[tuple[int, int]]:
     """What remains of readers' choices in this edition, with how many readers have it."""
-    those = readers_of(digest).subquery("readers")
+    those = readers_of(session, digest).subquery("readers")
     left = those.c.choice.bitwise_and(literal(shelf.mask, BigInteger))
     rows = session.execute(
         select(left, func.count()).where(those.c.reason.is_(None)).group_by(left).order_by(left)

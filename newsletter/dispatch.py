@@ -11,7 +11,7 @@ from digests import lifecycle, planning, settlement
 from digests.appointments import slots
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
 from digests.topics import ALL
-from newsletter import choices, tracing
+from newsletter import catching_up, choices, tracing
 from newsletter.composing import content_from
 from newsletter.esp import Unsendable
 from newsletter.esp.room import room
@@ -66,6 +66,7 @@ def start(session: Session, digest: Digest, *, now: datetime) -> int:
         slots=_slots(session, digest),
         now=now,
     )
+    catching_up.note(session, digest)
     lifecycle.start(session, digest, audience=count, wave=0 if share else 1, now=now)
     log.info("digest.started", digest=digest.issue, audience=count, batch_size=size)
     return count

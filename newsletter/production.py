@@ -20,7 +20,7 @@ from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, due
 from digests.signatures import Verdict
 from digests.topics import ALL
-from newsletter import choices, preflight, telling
+from newsletter import catching_up, choices, preflight, telling
 from newsletter.accounts import audit
 from newsletter.composing import content_from
 from newsletter.galley import Preview, fresh
@@ -261,6 +261,7 @@ def cancel(session: Session, digest: Digest, *, now: datetime) -> None:
     if unsent:
         session.execute(delete(DigestItem).where(col(DigestItem.digest_id) == digest.id))
     else:
+        catching_up.forget(session, digest)
         settlement.close_planned(
             session, digest.id or 0, reason="the edition was cancelled", now=now
         )

@@ -7,10 +7,12 @@ from typing import Any
 from sqlalchemy import Select
 from sqlmodel import Session, col
 
+from digests import missed
 from digests.corrections import received
 from digests.models import Digest
 from subscribers.audience import audience
 from subscribers.models import Subscriber
+from subscribers.pace import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +30,20 @@ def rule_of(session: Session, digest: Digest) -> Rule:
     filled in: a service that asks differently since an approval voids it.
     """
     if digest.corrects_id is None:
-        words = "everybody who has confirmed and not left, each in the topics they chose"
+        words = "everybody who has confirmed and not left, each in the topics and at the pace they chose"
     else:
         original = session.get_one(Digest, digest.corrects_id)
         which = f" with the content {digest.corrects_hash[:12]}" if digest.corrects_hash else ""
         words = f"those who were sent {original.issue}{which}, and have not left since"
-    question = str(readers_of(digest).compile(dialect=session.get_bind().dialect))
+    question = str(readers_of(session, digest).compile(dialect=session.get_bind().dialect))
     filled_in = f"{digest.corrects_id} {digest.corrects_hash}"
     key = hashlib.sha256(f"{question}\n{filled_in}\n{words}".encode()).hexdigest()
     return Rule(words, key)
 
 
-def readers_of(digest: Digest) -> Select[Any]:
-    """Everybody *digest* considers: for a correction, only those who got what it corrects."""
-    everybody = audience()
+def readers_of(session: Session, digest: Digest) -> Select[Any]:
+    """Everybody *digest* considers; for a correction, those who got what it corrects, whatever their pace."""
     if digest.corrects_id is None:
-        return everybody
+        return audience(Turn(missed.dated(digest), missed.opens_month(session, digest)))
     got_it = received(digest.corrects_id, digest.corrects_hash)
-    return everybody.where(col(Subscriber.id).in_(got_it))
+    return audience().where(col(Subscriber.id).in_(got_it))

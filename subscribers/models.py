@@ -1,6 +1,6 @@
 """The tables of people: who reads, what they agreed to, and who must not be mailed."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -58,6 +58,13 @@ class Subscriber(SQLModel, table=True):
     topics: int = Field(
         default=-1, sa_type=BIG, sa_column_kwargs={"server_default": "-1"}
     )  # a bit for each topic; -1 is everything, and whatever comes to be
+    pace: str = Field(
+        default="weekly", max_length=16, sa_column_kwargs={"server_default": "weekly"}
+    )  # one of ``subscribers.pace``
+    paused_until: date | None = None  # editions dated before this day pass them over
+    owed: int = Field(
+        default=0, sa_type=BIG, sa_column_kwargs={"server_default": "0"}
+    )  # a bit for each edition that passed them over, until they have had it
     tracking: bool = True  # False: neither opens nor clicks of this person are recorded
 
 

@@ -1,12 +1,13 @@
 """What a person chose about their mail, and the record that they chose it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col
 
 from subscribers.models import Consent, Subscriber
+from subscribers.pace import Pace
 
 
 def set_tracking(session: Session, subscriber_id: int, *, on: bool, now: datetime) -> bool:
@@ -43,6 +44,27 @@ def set_topics(session: Session, subscriber_id: int, *, choice: int, now: dateti
     return _set(session, subscriber_id, Subscriber.topics, choice, said="topics", now=now)
 
 
+def set_pace(session: Session, subscriber_id: int, *, pace: Pace, now: datetime) -> bool:
+    """How often from the next edition on; ends a pause. True when anything changed."""
+    ended = _set(session, subscriber_id, Subscriber.paused_until, None, said="pause ended", now=now)
+    return (
+        _set(session, subscriber_id, Subscriber.pace, pace, said=f"pace: {pace}", now=now) or ended
+    )
+
+
+def pause(session: Session, subscriber_id: int, *, until: date, now: datetime) -> bool:
+    """No edition that is dated before *until*, and then the pace they had. True when it changed."""
+    return _set(
+        session,
+        subscriber_id,
+        Subscriber.paused_until,
+        until,
+        said="pause",
+        words=f"until {until}",
+        now=now,
+    )
+
+
 def set_zone(session: Session, subscriber_id: int, *, zone: str, now: datetime) -> bool:
     """By which clocks this person's nine o'clock is meant. True when it changed."""
     return _set(session, subscriber_id, Subscriber.zone, zone, said="time zone", now=now)
@@ -61,6 +83,7 @@ def _set(  # noqa: PLR0913 - whose, which and to what
     value: object,
     *,
     said: str,
+    words: str = "",
     now: datetime,
 ) -> bool:
     """The choice that stands already, people who were erased and people unknown change nothing."""
@@ -82,6 +105,7 @@ def _set(  # noqa: PLR0913 - whose, which and to what
             kind=said,
             happened_at=now,
             page="the preferences page",
+            wording=words,
         )
     )
     return True

@@ -124,6 +124,9 @@ def erase(session: Session, subscriber_id: int, *, why: Why, now: datetime) -> b
             source="",
             tracking=False,
             topics=-1,
+            pace="weekly",
+            paused_until=None,
+            owed=0,
         )
         .execution_options(synchronize_session="fetch")
     )

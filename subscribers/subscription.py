@@ -102,6 +102,9 @@ def confirmed(session: Session, subscriber_id: int, *, now: datetime) -> bool:
         left_at=None,
         left_how=None,
         left_digest_id=None,
+        # Nothing is owed for the time they were away, and who comes back wants mail.
+        paused_until=None,
+        owed=0,
     )
 
 

@@ -160,7 +160,9 @@ class TestTheAudience:
     ) -> None:
         approve("Ada", now=now)
         asked = readership.readers_of
-        monkeypatch.setattr(readership, "readers_of", lambda digest: asked(digest).limit(10))
+        monkeypatch.setattr(
+            readership, "readers_of", lambda session, digest: asked(session, digest).limit(10)
+        )
 
         with unit_of_work() as session:
             production.void_what_changed(session)

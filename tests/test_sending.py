@@ -395,7 +395,7 @@ class TestCommand:
                 content_hash=(wrong.content_hash or "")[:12],
                 now=clock.now,
             )
-            people = session.execute(readers_of(draft)).all()
+            people = session.execute(readers_of(session, draft)).all()
             subject = draft.subject
 
         assert len(readers_later) == 7

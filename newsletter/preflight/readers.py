@@ -30,7 +30,7 @@ class Grouped:
 
 def considered(session: Session, digest: Digest) -> list[Grouped]:
     """All who would be mailed if *digest* were planned now, by what makes their copies differ."""
-    return _grouped(session, readers_of(digest))
+    return _grouped(session, readers_of(session, digest))
 
 
 def everybody(session: Session) -> list[Grouped]:

@@ -1,4 +1,4 @@
-"""What readers choose behind their own link: topics, tracking, name and clocks. No account, no script."""
+"""What readers choose behind their own link: topics, pace, tracking, name and clocks; without a script."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +14,17 @@ from digests.topics import EVERYTHING, MOST, Topic, listed
 from newsletter import links
 from newsletter.links import Purpose
 from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.paces import chosen, day_of
 from newsletter.web.pages import LOOK, page
 from newsletter.web.readers import SentForm, all_links, copy_for, reader_behind
-from subscribers.preferences import set_name, set_topics, set_tracking, set_zone
+from subscribers.pace import Pace
+from subscribers.preferences import pause, set_name, set_pace, set_topics, set_tracking, set_zone
 
 router = APIRouter()
 
 #: All bits, and those that no topic has yet: what is new comes under them.
 _ALL_BITS: Final = (1 << MOST) - 1
-_SAVED: Final = frozenset({"tracking", "topics", "about"})
+_SAVED: Final = frozenset({"tracking", "topics", "about", "pace"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ async def ticked(request: Request) -> tuple[set[str], bool]:
 
 
 @router.api_route("/p/{token}", methods=LOOK)
-def show_choices(token: str, session: Reading, saved: str = "") -> Response:
+def show_choices(token: str, session: Reading, now: Now, saved: str = "") -> Response:
     """What is known about the reader, and what they may choose."""
     copy = copy_for(token, Purpose.preferences)
     reader = reader_behind(session, copy)
@@ -71,6 +73,7 @@ def show_choices(token: str, session: Reading, saved: str = "") -> Response:
         "choices.html",
         reader=reader,
         offer=offer(session, reader.person.topics if reader.person else EVERYTHING),
+        chosen=chosen(reader.person, now=now),
         zones=sorted(available_timezones()),
         token=token,
         # Made here and not carried in the mail: the link for choosing cannot unsubscribe by itself.
@@ -113,6 +116,21 @@ def choose_topics(
         choice = EVERYTHING
     set_topics(session, copy.subscriber_id, choice=choice, now=now)
     return RedirectResponse(f"/p/{token}?saved=topics#topics", 303)
+
+
+@router.post("/p/{token}/pace")
+def choose_pace(token: str, form: SentForm, session: Transaction, now: Now) -> Response:
+    """Each week, each month, or nothing until a day; from the next edition on."""
+    copy = copy_for(token, Purpose.preferences)
+    known = chosen(reader_behind(session, copy).person, now=now)
+    wanted = form.get("pace", "")
+    if wanted == "paused":
+        pause(session, copy.subscriber_id, until=day_of(form.get("until", ""), known), now=now)
+    elif wanted in set(Pace):
+        set_pace(session, copy.subscriber_id, pace=Pace(wanted), now=now)
+    else:
+        raise HTTPException(422, "Say how often: each week, each month, or not until a day.")
+    return RedirectResponse(f"/p/{token}?saved=pace#pace", 303)
 
 
 @router.post("/p/{token}/about")

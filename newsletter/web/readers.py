@@ -16,6 +16,7 @@ from newsletter import links, recording
 from newsletter.links import CopyRef, Purpose
 from newsletter.web import copies
 from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.paces import chosen
 from newsletter.web.pages import LOOK, MAIL, page
 from subscribers.models import Subscriber, SubscriberStatus
 
@@ -62,14 +63,21 @@ SentForm = Annotated[dict[str, str], Depends(sent_form)]
 
 
 @router.api_route("/u/{token}", methods=LOOK)
-def ask_before_leaving(token: str, session: Reading) -> Response:
+def ask_before_leaving(token: str, session: Reading, now: Now) -> Response:
     """Only ask."""
     copy = copy_for(token, Purpose.unsubscribe)
     reader = reader_behind(session, copy)
     if not reader.may_get_mail:
         return page("left.html", reader=reader, already=True)
     choices = links.token(all_links(copy), Purpose.preferences)
-    return page("leave.html", reader=reader, token=token, choices=choices, reasons=_REASONS)
+    return page(
+        "leave.html",
+        reader=reader,
+        token=token,
+        choices=choices,
+        reasons=_REASONS,
+        chosen=chosen(reader.person, now=now),
+    )
 
 
 @router.post("/u/{token}")

@@ -1,7 +1,7 @@
 """The preferences page: what is known, and whether opens are recorded."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 from sqlmodel import col, select
@@ -169,3 +169,78 @@ def test_a_name_and_a_time_zone_are_changed_and_a_zone_that_does_not_exist_is_no
     with reading() as session:
         person = session.get_one(Subscriber, sent.ada)
         assert (person.name, person.zone) == ("Ada Lovelace", "Australia/Lord_Howe")
+
+
+@on_both
+class TestPace:
+    def test_each_month_or_not_until_a_day_or_each_week_again(
+        self, web: TestClient, sent: Sent
+    ) -> None:
+        def choose(**form: str) -> tuple[str, str, str | None]:
+            answer = web.post(f"/p/{sent.preferences}/pace", data=form)
+            assert answer.headers["location"].endswith("?saved=pace#pace")
+            page = web.get(answer.headers["location"]).text
+            ticked = re.search(r'name="pace" value="(\w+)" checked', page)
+            assert ticked is not None
+            with reading() as session:
+                person = session.get_one(Subscriber, sent.ada)
+                until = person.paused_until.isoformat() if person.paused_until else None
+                return ticked[1], person.pace, until
+
+        assert choose(pace="monthly") == ("monthly", "monthly", None)
+        assert choose(pace="paused", until="2027-01-03") == ("paused", "monthly", "2027-01-03")
+        page = web.get(f"/p/{sent.preferences}").text
+        assert "You pause: nothing comes before 3 January 2027" in page
+        assert choose(pace="weekly") == ("weekly", "weekly", None)
+
+    @pytest.mark.parametrize(
+        ("form", "says"),
+        [
+            ({}, "Say how often"),
+            ({"pace": "hourly"}, "Say how often"),
+            ({"pace": "paused", "until": "soon"}, "Say until which day"),
+            ({"pace": "paused", "until": "2026-11-23"}, "from 2026-11-24 to 2027-11-24"),
+            ({"pace": "paused", "until": "2036-11-23"}, "from 2026-11-24 to 2027-11-24"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_in_a_sentence(
+        self, web: TestClient, sent: Sent, form: dict[str, str], says: str
+    ) -> None:
+        answer = web.post(f"/p/{sent.preferences}/pace", data=form)
+
+        assert answer.status_code == 422
+        assert says in answer.text
+        with reading() as session:
+            person = session.get_one(Subscriber, sent.ada)
+            assert (person.pace, person.paused_until) == ("weekly", None)
+
+
+def test_a_pause_that_is_over_is_none_and_somebody_erased_keeps_no_pace(
+    web: TestClient, sent: Sent
+) -> None:
+    with unit_of_work() as session:
+        session.get_one(Subscriber, sent.ada).paused_until = date(2026, 11, 23)
+
+    assert "Pace: each week" in web.get(f"/p/{sent.preferences}").text
+    erase(sent.ada)
+    web.post(f"/p/{sent.preferences}/pace", data={"pace": "monthly"})
+    with reading() as session:
+        assert session.get_one(Subscriber, sent.ada).pace == "weekly"
+
+
+def test_the_page_before_leaving_offers_fewer_mails_and_they_come_of_it(
+    web: TestClient, sent: Sent
+) -> None:
+    page = web.get(f"/u/{sent.unsubscribe}").text
+    action = re.search(r'action="(/p/[^"]+/pace)"', page)
+    assert action is not None
+    assert 'name="pace" value="monthly" checked' in page
+
+    web.post(action[1], data={"pace": "monthly", "until": "2026-12-23"})
+
+    with reading() as session:
+        assert session.get_one(Subscriber, sent.ada).pace == "monthly"
+    assert status_of(sent.ada) == "active"
+    again = web.get(f"/u/{sent.unsubscribe}").text
+    assert 'name="pace" value="monthly"' not in again
+    assert 'name="pace" value="paused" checked' in again
