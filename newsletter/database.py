@@ -1,9 +1,10 @@
 """The store's doorway: one engine, one unit of work for each step, committed at its edge."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -108,8 +109,8 @@ def open_engine(url: str) -> Engine:
     """An engine on *url* with the settings both databases need to keep their promises."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        if parsed.database and parsed.database != ":memory:":
+            _only_for_its_owner(Path(parsed.database))
         made = create_engine(parsed, connect_args={"timeout": _WAIT, "check_same_thread": False})
         event.listen(made, "connect", _sqlite_connects)
         event.listen(made, "begin", _sqlite_begins)
@@ -174,6 +175,20 @@ def is_current(connection: Connection) -> bool:
 def newest_migration() -> str:
     """The newest migration's number: they are numbered in one line, which a test makes sure of."""
     return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _only_for_its_owner(path: Path) -> None:
+    """Addresses are in it: nobody else on this machine reads it, nor the files that SQLite puts beside it.
+
+    Those get the permissions of the file itself, once that has them.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for part in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with suppress(OSError):  # another's file, or one that is not there: then it is as it is
+            if part == path:
+                os.close(os.open(part, os.O_CREAT | os.O_RDWR, 0o600))
+            if part.stat().st_mode & 0o077:
+                part.chmod(0o600)
 
 
 def _sqlite_connects(connection: "SqliteConnection", _record: ConnectionPoolEntry) -> None:

@@ -49,6 +49,25 @@ def set_up_logging() -> None:
     )
 
 
+def keep_out_of_answers() -> None:
+    """Send what a command logs to standard error: its answer is what stands on standard output."""
+
+    def to_standard_error(*_: object) -> structlog.PrintLogger:
+        return structlog.PrintLogger(sys.stderr)  # as it is now: tests put another in its place
+
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            without_addresses,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        logger_factory=to_standard_error,
+        wrapper_class=structlog.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
 def without_addresses(
     _logger: Any,  # noqa: ANN401 - structlog's signature
     _method: str,

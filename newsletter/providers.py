@@ -56,7 +56,7 @@ def _searched(known: ProviderSettings) -> Words:
 
 
 def _mailgun(known: ProviderSettings) -> Words:
-    domain = known.domain or settings().sender_address.rpartition("@")[2]
+    domain = known.domain or settings().sender_domain
     return _searched(known) | {"domain": domain}
 
 
@@ -72,7 +72,8 @@ def _ses(known: ProviderSettings) -> Words:
     return {
         "key_id": known.key_id,
         "region": known.region,
-        "configuration_set": known.configuration_set,
+        "configuration_set": known.configuration_set
+        or ("sandbox" if settings().is_embedded else ""),
         "topics": [topic.strip() for topic in known.topics.split(",") if topic.strip()],
         # Where certificates and confirmations may come from, besides Amazon's own hosts.
         "origins": [settings().sandbox_url] if settings().is_embedded else [],

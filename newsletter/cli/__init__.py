@@ -11,6 +11,8 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
+from newsletter.logs import keep_out_of_answers
+
 #: Which module brings which commands, in the order in which help lists them.
 PARTS: Final[dict[str, tuple[str, ...]]] = {
     "serving": ("run", "demo", "web", "worker", "beat", "sandbox", "migrate"),
@@ -23,6 +25,7 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "books": ("receipt", "why", "settle", "archive", "reclass"),
     "reports": ("report", "recount"),
     "status": ("status", "top"),
+    "doctor": ("doctor",),
     "settings": ("settings",),
     "keeping": ("backup", "restore"),
     "schedules": ("schedule",),
@@ -72,7 +75,7 @@ app = typer.Typer(
 
 @app.callback()
 def _newsletter() -> None:
-    pass
+    keep_out_of_answers()
 
 
 def main() -> None:

@@ -175,6 +175,7 @@ def sandbox() -> None:
             host=known.host,
             port=known.sandbox_port,
             webhook_url=f"{known.web_url}/webhooks/{{provider}}",
+            domain=known.sender_domain,
         )
     )
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -26,7 +26,9 @@ from newsletter.esp import (
     Unknown,
     Unsendable,
 )
+from newsletter.esp.brevo_checks import examine
 from newsletter.esp.brevo_events import CUSTOM_HEADER, Inbound, custom_value
+from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import RESERVED, check, headers_of
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
@@ -122,6 +124,10 @@ class Brevo:
     def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
         """The event of one post, or several where Brevo batches them."""
         return self._inbound.events(headers, body, now=now)
+
+    def examine(self, wanted: Wanted) -> Account:
+        """How the account stands: its key, the domain, the transactional webhook."""
+        return examine(partial(ask, self._http), wanted)
 
     def close(self) -> None:
         """Give back the connections."""

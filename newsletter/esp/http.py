@@ -45,17 +45,24 @@ def post(http: httpx.Client, request: Request) -> httpx.Response | NotTaken | Un
         return Unknown(f"no answer: {type(error).__name__}")
 
 
-def ask(
+def ask(  # noqa: PLR0913 - the parts of a request
     http: httpx.Client,
     method: str,
     path: str,
     *,
     params: Mapping[str, str | int] | None = None,
     json: object = None,
+    headers: Mapping[str, str] | None = None,
 ) -> httpx.Response | CannotTell:
     """Ask a question that changes nothing at the provider; CannotTell when it did not answer."""
     try:
-        return http.request(method, path, params=dict(params) if params else None, json=json)
+        return http.request(
+            method,
+            path,
+            params=dict(params) if params else None,
+            json=json,
+            headers=dict(headers) if headers else None,
+        )
     except httpx.HTTPError as error:
         return CannotTell(f"no answer: {type(error).__name__}")
 

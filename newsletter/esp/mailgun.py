@@ -5,7 +5,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, Final
 
 import httpx
@@ -28,8 +28,10 @@ from newsletter.esp import (
     Unknown,
     Unsendable,
 )
+from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.http import ask, client, post, until
 from newsletter.esp.letterhead import check, headers_of, mailbox
+from newsletter.esp.mailgun_checks import examine
 from newsletter.esp.mailgun_events import BATCH_VARIABLE, DELIVERY_VARIABLE, Inbound
 from newsletter.esp.merging import ADDRESS, REF, Stencil, converted, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, odd_positions, positions_named, text_in
@@ -151,6 +153,10 @@ class Mailgun:
         """The one event of a signed post, with the token that its scheme allows once."""
         del headers  # Mailgun signs inside the body
         return self._inbound.events(body, now=now)
+
+    def examine(self, wanted: Wanted) -> Account:
+        """How the domain stands: its state, records, tracking and webhooks."""
+        return examine(partial(ask, self._http), wanted, domain=self._domain)
 
     def close(self) -> None:
         """Give back the connections."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, Final
 
 import httpx
@@ -22,10 +22,12 @@ from newsletter.esp import (
     Unknown,
     Unsendable,
 )
+from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.entries import Entry, Verdict, outcome_of
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
+from newsletter.esp.postmark_checks import examine
 from newsletter.esp.postmark_events import BATCH_KEY, DELIVERY_KEY, Inbound
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.room import fitted
@@ -71,6 +73,7 @@ class Postmark:
             atomic=False,
             search_lag=search_lag,
         )
+        self._webhook_user, self._webhook_key = webhook_user, webhook_key
         self._inbound = Inbound(webhook_user, webhook_key)
         self._http = client(
             base_url,
@@ -140,6 +143,16 @@ class Postmark:
     def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
         """The one event of a post."""
         return self._inbound.events(headers, body, now=now)
+
+    def examine(self, wanted: Wanted) -> Account:
+        """How the server stands: its token, tracking, the stream, the webhook."""
+        return examine(
+            partial(ask, self._http),
+            wanted,
+            stream=self._stream,
+            webhook_user=self._webhook_user,
+            webhook_key=self._webhook_key,
+        )
 
     def close(self) -> None:
         """Give back the connections."""

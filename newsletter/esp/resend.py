@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, Final
 
 import httpx
@@ -21,10 +21,12 @@ from newsletter.esp import (
     Unknown,
     Unsendable,
 )
-from newsletter.esp.http import client, post
+from newsletter.esp.checks import Account, Wanted
+from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
+from newsletter.esp.resend_checks import examine
 from newsletter.esp.resend_events import BATCH_TAG, DELIVERY_TAG, Inbound
 from newsletter.esp.room import fitted
 
@@ -104,6 +106,10 @@ class Resend:
     def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
         """The one event of a signed post."""
         return self._inbound.events(headers, body, now=now)
+
+    def examine(self, wanted: Wanted) -> Account:
+        """How the team stands: its key, the domain and its tracking, the webhook."""
+        return examine(partial(ask, self._http), wanted)
 
     def close(self) -> None:
         """Give back the connections."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, Final
 
 import httpx
@@ -23,6 +23,7 @@ from newsletter.esp import (
     Traits,
     Unknown,
 )
+from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import RESERVED, check, headers_of
 from newsletter.esp.merging import (
@@ -36,6 +37,7 @@ from newsletter.esp.merging import (
 )
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.room import fitted
+from newsletter.esp.sendgrid_checks import examine
 from newsletter.esp.sendgrid_events import BATCH_ARG, DELIVERY_ARG, Inbound
 
 _COPIES: Final = 1000
@@ -75,6 +77,7 @@ class SendGrid:
             atomic=True,
             search_lag=search_lag,
         )
+        self._webhook_key = webhook_key
         self._inbound = Inbound(webhook_key)
         self._http = client(
             base_url,
@@ -126,6 +129,10 @@ class SendGrid:
     def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
         """The events of one signed post, up to some thousands."""
         return self._inbound.events(headers, body, now=now)
+
+    def examine(self, wanted: Wanted) -> Account:
+        """How the account stands: its key, the domain, the event webhook."""
+        return examine(partial(ask, self._http), wanted, webhook_key=self._webhook_key)
 
     def close(self) -> None:
         """Give back the connections."""

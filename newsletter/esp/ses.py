@@ -24,8 +24,9 @@ from newsletter.esp import (
     Unknown,
     Unsendable,
 )
+from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.entries import Entry, Verdict, outcome_of
-from newsletter.esp.http import client, post
+from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.merging import (
     ADDRESS,
@@ -38,6 +39,7 @@ from newsletter.esp.merging import (
 )
 from newsletter.esp.refusals import body_of, judged, positions_named, quoted, text_in
 from newsletter.esp.room import fitted
+from newsletter.esp.ses_checks import examine
 from newsletter.esp.ses_events import BATCH_TAG, DELIVERY_TAG, event_of
 from newsletter.esp.ses_template import Braces
 from newsletter.esp.sigv4 import Credentials, Signer
@@ -102,6 +104,7 @@ class Ses:
         url = base_url or f"https://email.{region}.amazonaws.com"
         self._http = client(url, {}, timeout=timeout, transport=transport)
         self._sns = client("", {}, timeout=timeout, transport=transport)
+        self._topics = tuple(topics)
         self._gate = Gate(self._sns, topics=topics, origins=origins)
 
     def encode(self, mailing: Mailing) -> Request:
@@ -157,10 +160,31 @@ class Ses:
         """Confirm a subscription; False when Amazon did not hear us. Safe to repeat."""
         return self._gate.confirm(handshake)
 
+    def examine(self, wanted: Wanted) -> Account:
+        """How the account stands: sending, the identity, the configuration set and its events."""
+        return examine(
+            self._asked, wanted, configuration_set=self._configuration_set, topics=self._topics
+        )
+
     def close(self) -> None:
         """Give back the connections."""
         self._http.close()
         self._sns.close()
+
+    def _asked(
+        self, method: str, path: str, *, params: Mapping[str, str | int] | None = None
+    ) -> httpx.Response | CannotTell:
+        """A question, signed like everything else."""
+        headers = self._signer.headers(
+            method,
+            self._http.base_url.path.rstrip("/") + path,
+            {},
+            b"",
+            host=self._http.base_url.netloc.decode(),
+            now=self._clock(),
+            query={name: str(value) for name, value in (params or {}).items()},
+        )
+        return ask(self._http, method, path, params=params, headers=headers)
 
     def _signed(self, request: Request) -> Request:
         headers = self._signer.headers(

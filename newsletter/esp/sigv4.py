@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -36,8 +37,9 @@ class Signer:
         *,
         host: str,
         now: datetime,
+        query: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
-        """*headers* and those that prove who sends them, for a request without a query.
+        """*headers* and those that prove who sends them, for *path* as it goes out and *query* plain.
 
         All of them are signed, so what is posted must carry exactly these. AWS
         refuses a signature whose *now* is more than five minutes off its clock.
@@ -48,11 +50,15 @@ class Signer:
         if self.credentials.session_token:
             signed["x-amz-security-token"] = self.credentials.session_token
         names = ";".join(sorted(signed))
+        pairs = sorted(
+            (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
+            for name, value in (query or {}).items()
+        )
         canonical = "\n".join(
             (
                 method,
                 quote(path, safe="/-_.~"),
-                "",
+                "&".join(f"{name}={value}" for name, value in pairs),
                 *(f"{name}:{signed[name]}" for name in sorted(signed)),
                 "",
                 names,

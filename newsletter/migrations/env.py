@@ -5,6 +5,7 @@ from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
 import newsletter.circuit
+import newsletter.doctor.examining
 import newsletter.recording  # noqa: F401 - these tables belong to the schema too
 from newsletter.database import engine
 

@@ -11,6 +11,7 @@ from newsletter.sandbox.badday import bad_day
 from newsletter.sandbox.config import SandboxConfig
 from newsletter.sandbox.connections import Connections
 from newsletter.sandbox.control import control
+from newsletter.sandbox.desks import Desk
 from newsletter.sandbox.dialects import Dialect
 from newsletter.sandbox.guard import Guard
 from newsletter.sandbox.inbox import NoSuchMessage, Pages, inbox, static_files
@@ -56,7 +57,27 @@ def create_app(
 
     for dialect in sandbox.dialects.values():
         _speak(app, sandbox, dialect)
+    _open_the_desks(app, sandbox)
     return app
+
+
+def _open_the_desks(app: FastAPI, sandbox: Sandbox) -> None:
+    """Open the desks' paths; where two providers share one, the credential says who is meant."""
+    who_answers: dict[tuple[str, str], list[Desk]] = {}
+    for desk in sandbox.desks:
+        for asked in desk.asks:
+            who_answers.setdefault(asked, []).append(desk)
+
+    def asking(desks: list[Desk]) -> Endpoint:
+        async def ask(request: Request) -> Response:
+            meant = next((one for one in desks if one.credential in request.headers), desks[0])
+            dialect = sandbox.dialects[meant.dialect]
+            return await sandbox.reception.ask(dialect, request, meant.answer)
+
+        return ask
+
+    for (method, path), desks in who_answers.items():
+        app.router.add_route(path, asking(desks), methods=[method], include_in_schema=False)
 
 
 def _speak(app: FastAPI, sandbox: Sandbox, dialect: Dialect) -> None:
@@ -70,7 +91,7 @@ def _speak(app: FastAPI, sandbox: Sandbox, dialect: Dialect) -> None:
 
     def asking() -> Endpoint:
         async def ask(request: Request) -> Response:
-            return await sandbox.reception.ask(dialect, request)
+            return await sandbox.reception.ask(dialect, request, dialect.question)
 
         return ask
 

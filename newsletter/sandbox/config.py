@@ -77,7 +77,8 @@ class SandboxConfig:
     day of retries can pass in a minute. *batch_interval*: seconds during which
     events gather into one post where the provider batches (SendGrid: 30).
     *rate_limits*: calls a second by dialect, enforced only where named.
-    *public_url* is where others reach the sandbox, when that is not host and port.
+    *public_url* is where others reach the sandbox, when that is not host and port. *domain* is
+    the one that accounts have verified.
     """
 
     store: Path
@@ -86,6 +87,7 @@ class SandboxConfig:
     port: int = 8025
     webhook_url: str | None = None
     public_url: str = ""
+    domain: str = "shiporskip.example"
     delays: Delays = field(default_factory=Delays)
     faults: FaultPlan = field(default_factory=FaultPlan)
     retry_scale: float = 1.0

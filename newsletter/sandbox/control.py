@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from newsletter.sandbox.desks import Standing
 from newsletter.sandbox.events import Kind
 from newsletter.sandbox.faults import FaultPlan, FaultRule
 from newsletter.sandbox.mailbox import Stored
@@ -84,6 +85,17 @@ def control(sandbox: Sandbox) -> APIRouter:  # noqa: C901, PLR0915 - one small f
         """Order a quiet day."""
         sandbox.order(FaultPlan())
         return faults()
+
+    @router.get("/account")
+    def standing() -> Standing:
+        """How the accounts stand with their providers."""
+        return sandbox.standing()
+
+    @router.put("/account")
+    def stand(wanted: Standing) -> Standing:
+        """Let them stand like this: a domain that is not verified, a webhook that hears nothing."""
+        sandbox.stand(wanted)
+        return sandbox.standing()
 
     @router.get("/counts.json")
     def counts() -> Facts:

@@ -76,8 +76,10 @@ class Reception:
             with self._lock:
                 self._in_flight.difference_update(held)
 
-    async def ask(self, dialect: Dialect, request: Request) -> Response:
-        """Answer a call that only asks."""
+    async def ask(
+        self, dialect: Dialect, request: Request, answer: Callable[[Incoming], Answer]
+    ) -> Response:
+        """Give *answer* to a call that only asks, if it may ask."""
         with self._lock:  # a count of their own: a question asked again meets another fate
             self._questions += 1
             number = self._questions
@@ -88,7 +90,7 @@ class Reception:
         if rule and rule.kind in _TAKES_NOTHING:
             return _response(self._failure(dialect, rule))
         return await self._after_accepting(
-            dialect, await run_in_threadpool(self._answer, dialect, call), rule
+            dialect, await run_in_threadpool(self._answer, dialect, call, answer), rule
         )
 
     async def _before_reading(
@@ -195,12 +197,14 @@ class Reception:
                 return _response(dialect.failure(500, retry_after=None, now=self._clock()))
         return _response(answer)
 
-    def _answer(self, dialect: Dialect, call: Incoming) -> Answer:
+    def _answer(
+        self, dialect: Dialect, call: Incoming, answer: Callable[[Incoming], Answer]
+    ) -> Answer:
         try:
             dialect.authorise(call)
         except Refused as refusal:
             return refusal.answer
-        return dialect.question(call)
+        return answer(call)
 
     def _failure(self, dialect: Dialect, rule: FaultRule) -> Answer:
         waits = rule.kind in {FaultKind.too_many, FaultKind.unavailable}

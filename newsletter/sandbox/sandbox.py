@@ -8,6 +8,13 @@ from newsletter.sandbox.census import Census
 from newsletter.sandbox.config import SandboxConfig
 from newsletter.sandbox.connections import Connections
 from newsletter.sandbox.courier import Courier
+from newsletter.sandbox.desks import Desk, Office, Standing
+from newsletter.sandbox.desks.brevo import BrevoDesk
+from newsletter.sandbox.desks.mailgun import MailgunDesk
+from newsletter.sandbox.desks.postmark import PostmarkDesk
+from newsletter.sandbox.desks.resend import ResendDesk
+from newsletter.sandbox.desks.sendgrid import SendGridDesk
+from newsletter.sandbox.desks.ses import SesDesk
 from newsletter.sandbox.dialects import Dialect
 from newsletter.sandbox.dialects.brevo import Brevo
 from newsletter.sandbox.dialects.mailgun import Mailgun
@@ -22,7 +29,10 @@ from newsletter.sandbox.reception import Reception
 from newsletter.sandbox.store import Store
 
 _SPOKEN: Final = (SendGrid, Resend, Mailgun, Postmark, Ses, Brevo)
+# SendGrid's first: Mailgun's paths begin with a domain, and would match some of its own.
+_DESKS: Final = (SendGridDesk, ResendDesk, PostmarkDesk, SesDesk, BrevoDesk, MailgunDesk)
 _ORDERED: Final = "faults"
+_STANDING: Final = "standing"
 
 
 class Sandbox:
@@ -38,6 +48,8 @@ class Sandbox:
         self.dialects: Mapping[str, Dialect] = {
             spoken.name: spoken(config, self.mailbox) for spoken in _SPOKEN
         }
+        office = Office(config, self.standing)
+        self.desks: tuple[Desk, ...] = tuple(desk(office) for desk in _DESKS)
         kept = self.store.setting(_ORDERED)
         self.faults = Faults(FaultPlan.model_validate_json(kept) if kept else config.faults)
         self.courier = Courier(config, self.store, self.faults, self.dialects, clock=clock)
@@ -80,6 +92,15 @@ class Sandbox:
         """Put *plan* in force, also after a restart."""
         self.store.remember(_ORDERED, plan.model_dump_json())
         self.faults.order(plan)
+
+    def standing(self) -> Standing:
+        """How the accounts stand with their providers."""
+        kept = self.store.setting(_STANDING)
+        return Standing.model_validate_json(kept) if kept else Standing()
+
+    def stand(self, standing: Standing) -> None:
+        """Let the accounts stand like this, also after a restart."""
+        self.store.remember(_STANDING, standing.model_dump_json())
 
     def empty(self) -> None:
         """Throw away all mail, and count calls from 1 again; ordered faults stay."""

@@ -19,6 +19,7 @@ from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.api import ApiSettings
 from newsletter.settings.approval import ApprovalSettings
+from newsletter.settings.doctor import DoctorSettings
 from newsletter.settings.joining import JoiningSettings
 from newsletter.settings.keeping import KeepingSettings
 from newsletter.settings.preflight import PreflightSettings
@@ -143,6 +144,7 @@ class Settings(BaseSettings):
     preflight: PreflightSettings = PreflightSettings()
     alerts: AlertSettings = AlertSettings()
     votes: VoteSettings = VoteSettings()
+    doctor: DoctorSettings = DoctorSettings()
 
     track_opens: bool = True
     """Whether mails hold a pixel."""
@@ -254,6 +256,11 @@ class Settings(BaseSettings):
     def web_url(self) -> str:
         """The address readers' links start with, without a trailing slash."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def sender_domain(self) -> str:
+        """The domain whom mail is from."""
+        return self.sender_address.rpartition("@")[2].lower()
 
     @property
     def sandbox_url(self) -> str:

@@ -20,6 +20,7 @@ MODULES: Final = (
     "newsletter.tasks.counting",
     "newsletter.tasks.deadlines",
     "newsletter.tasks.preparing",
+    "newsletter.tasks.examining",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -39,6 +40,7 @@ SELDOM: Final[dict[str, float]] = {
     "newsletter.deadlines": 10.0,
     "newsletter.ask_links": 60.0,
     "newsletter.measure_readers": 300.0,
+    "newsletter.examine": 60.0,
     "newsletter.tidy": 3600.0,
 }
 

@@ -15,17 +15,27 @@ from newsletter import overview, pulse, service_mail
 from newsletter.accounts import register
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
+from newsletter.doctor import examining
 from newsletter.overview import Overview
 from newsletter.service_mail import Kind
 from newsletter.settings import settings
 from newsletter.watching import alerts
-from newsletter.watching.conditions import Audience, Seen, Unapproved, conditions
+from newsletter.watching.conditions import (
+    Audience,
+    Condition,
+    Seen,
+    Severity,
+    Unapproved,
+    conditions,
+)
 from subscribers.engagement import Engagement
 
 log = structlog.get_logger()
 
 #: Editions older than this are no longer waited for.
 _LATELY = timedelta(days=3)
+#: Parts of an examination in which what is wrong keeps mail from its readers at once.
+_STOPS_MAIL = frozenset({"provider", "one-click"})
 #: What only a provider says about a copy.
 _PROVIDERS_WORDS = ("delivered", "soft_bounced", "hard_bounced", "deferred", "complained")
 
@@ -68,6 +78,7 @@ def seen(session: Session, known: Overview) -> Seen:
             if (since := _still_since(session, send, known)) is not None
         },
         without_events=_without_events(session, now=known.at),
+        about_to_break=_about_to_break(session, now=known.at),
     )
 
 
@@ -134,6 +145,23 @@ def _still_since(session: Session, send: Progress, known: Overview) -> datetime 
         select(func.max(col(Batch.settled_at))).where(col(Batch.digest_id) == send.digest_id)
     ).scalar_one()
     return max(could_go, last) if last is not None else could_go
+
+
+def _about_to_break(session: Session, *, now: datetime) -> tuple[Condition, ...]:
+    """What the last examination found wrong outside this machine, which other rules look after."""
+    kept = examining.last(session)
+    if kept is None or now - kept.at > _LATELY:
+        return ()
+    return tuple(
+        Condition(
+            f"doctor:{one.key}"[:200],
+            Severity.trouble if one.part in _STOPS_MAIL else Severity.warning,
+            one.check.says,
+            f"{one.check.fix} Then look again: `newsletter doctor`."[:300],
+        )
+        for one in kept.red
+        if one.part != "machine"
+    )
 
 
 def _without_events(session: Session, *, now: datetime) -> tuple[str, ...]:

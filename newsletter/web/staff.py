@@ -33,6 +33,7 @@ PARTS: Final[tuple[tuple[str, str, frozenset[Role]], ...]] = (
     ("/people", "Subscribers", frozenset({Role.operator})),
     ("/schedules", "Schedule", frozenset({Role.operator})),
     ("/console", "Console", frozenset({Role.operator})),
+    ("/doctor", "Doctor", frozenset({Role.operator})),
     ("/votes", "Votes", frozenset({Role.operator})),
     ("/reports", "Reports", _EVERYBODY),
     ("/accounts", "Accounts", frozenset({Role.operator})),

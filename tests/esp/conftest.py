@@ -4,3 +4,5 @@ from hypothesis import settings
 
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+
+from tests.esp.sandboxes import running, sandbox  # noqa: E402, F401 - fixtures, after the profile
