@@ -44,12 +44,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """An earlier edition that these readers missed: what they see of it, and how many *more* there were."""
+
+    issue: str
+    number: int
+    dated: date
+    entries: tuple[Entry, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class Edition:
     """What one digest says to the readers who share a choice of topics.
 
     *issue* is ``2026-W48``, *number* the 48 in it; *dated* is the day it goes
     out where the schedule lives. *opening* is Markdown. *readers* is what they
-    made of the week before; None when they said nothing new.
+    made of the week before; None when they said nothing new. *missed* is for those
+    whom earlier editions passed over, the newest first.
     """
 
     issue: str
@@ -60,3 +72,4 @@ class Edition:
     opening: str
     entries: tuple[Entry, ...]
     readers: WeekSaid | None = None
+    missed: tuple[Missed, ...] = ()

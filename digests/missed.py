@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import CursorResult, Select, select, update
 from sqlmodel import Session, col
 
-from digests.models import Delivery, Digest, DigestStatus, Outcome
+from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Outcome
 
 #: Editions that anybody can be owed; what went out before those is in the archive.
 MOST: Final = 40
@@ -68,4 +68,24 @@ def passed_over(digest: Digest, *, reasons: str, reasons_like: str) -> Select[An
         col(Delivery.outcome) == Outcome.excluded,
         (col(Delivery.reason) == reasons)
         | col(Delivery.reason).startswith(reasons_like, autoescape=True),
+    )
+
+
+def may_have(digest: Digest, rendition_id: int) -> Select[Any]:
+    """SQL: whoever has that rendition of *digest*, or has it on its way."""
+    waiting = () if digest.status is DigestStatus.cancelled else (BatchStatus.planned,)
+    live = (*waiting, BatchStatus.claimed, BatchStatus.uncertain, BatchStatus.accepted)
+    return (
+        select(col(Delivery.subscriber_id))
+        .join(
+            Batch,
+            (col(Batch.digest_id) == col(Delivery.digest_id))
+            & (col(Batch.number) == col(Delivery.batch)),
+        )
+        .where(
+            col(Delivery.digest_id) == digest.id,
+            col(Batch.rendition_id) == rendition_id,
+            (col(Delivery.outcome) == Outcome.accepted)
+            | (col(Delivery.outcome).is_(None) & col(Batch.status).in_(live)),
+        )
     )

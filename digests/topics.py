@@ -6,7 +6,7 @@ apart by one AND with the edition's own topics, a million at a time, and readers
 for whom the same comparisons remain share a rendition.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,7 +23,7 @@ ALL: Final = "all"
 #: Topics there may be; a later category is nobody's to choose, and comparisons in it go to everybody.
 MOST: Final = 62
 _BETWEEN: Final = "+"  # slugs in a key
-_LONGEST_KEY: Final = 500  # characters; readers of so many long topics get everything
+_LONGEST_KEY: Final = 480  # characters; readers of so many long topics get everything
 
 
 class Topic(SQLModel, table=True):
@@ -102,21 +102,6 @@ class Shelf:
         names = {topic.slug: topic.name for topic in self.topics}
         return ", ".join(names.get(slug, slug) for slug in key.split(_BETWEEN))
 
-    def nearest(self, choice: int, keys: Collection[str]) -> str | None:
-        """Of the renditions *keys* the one with the fewest comparisons beyond those of *choice*.
-
-        None when nothing remains for *choice*. The one with everything always fits.
-        """
-        if (exact := self.key(choice)) is None or exact in keys:
-            return exact
-        wanted = set(self.kept(choice))
-        fitting = [
-            (len(places), key)
-            for key in keys
-            if wanted <= (places := set(self.kept(self.choice(key))))
-        ]
-        return min(fitting)[1] if fitting else ALL
-
 
 def register(session: Session, facts: ComparisonFacts) -> None:
     """Give each category of *facts* that is new a bit, while there are any left."""
@@ -144,7 +129,7 @@ def listed(session: Session) -> Sequence[Topic]:
 def shelf(session: Session, edition: Edition) -> Shelf:
     """*edition* by topic."""
     topics = tuple(session.exec(select(Topic).order_by(col(Topic.bit))).all())
-    return Shelf(topics, tuple(_mask(topics, entry.facts) for entry in edition.entries))
+    return Shelf(topics, tuple(mask_of(topics, entry.facts) for entry in edition.entries))
 
 
 def restricted(edition: Edition, shelf: Shelf, key: str) -> Edition:
@@ -155,7 +140,8 @@ def restricted(edition: Edition, shelf: Shelf, key: str) -> Edition:
     return replace(edition, entries=tuple(edition.entries[at] for at in kept))
 
 
-def _mask(topics: Iterable[Topic], facts: ComparisonFacts) -> int:
+def mask_of(topics: Iterable[Topic], facts: ComparisonFacts) -> int:
+    """The topics of *facts*; 0 when it belongs to none."""
     slugs = {slug_of(tool.category) for tool in facts.tools if tool.category}
     found = 0
     for topic in topics:

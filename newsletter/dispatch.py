@@ -53,6 +53,7 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
 
 def start(session: Session, digest: Digest, *, now: datetime) -> int:
     """Plan *digest* and let its first wave go; returns the size of the audience."""
+    catching_up.settle_open(session, now=now)
     size = most_in_a_call(session, digest)
     share = settings().canary_share
     renditions = {one.topics: one.id or 0 for one in _renditions(session, digest)}
@@ -158,6 +159,7 @@ def close_finished(session: Session, *, now: datetime) -> list[str]:
         .with_for_update(skip_locked=True, key_share=True)
     ).all():
         lifecycle.finish(session, digest, now=now)
+        catching_up.settle(session, digest, now=now)
         log.info("digest.sent", digest=digest.issue)
         done.append(digest.issue)
     return done

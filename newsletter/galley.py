@@ -1,12 +1,14 @@
 """The galley: an edition as the store, the templates and the settings make it at this moment."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from digests import assembly, topics
+from digests import assembly
 from digests.lifecycle import NothingInIt
 from digests.models import Digest
+from digests.stock import Stock, stock
 from digests.topics import ALL
 from newsletter.rendering import House, Rendered, content_hash, render
 from newsletter.settings import settings
@@ -24,18 +26,27 @@ class Preview:
 
 def fresh(session: Session, digest: Digest, key: str = ALL) -> Preview:
     """The edition as it stands at this moment, approved or not, for readers of *key*. Raises NothingInIt."""
-    edition = assembly.edition(session, digest, address=comparison_address())
-    if key != ALL:
-        edition = topics.restricted(edition, topics.shelf(session, edition), key)
-    if not edition.entries:
-        raise NothingInIt(digest.issue)
-    rendered = render(
-        edition,
-        house=house(),
-        track_opens=settings().track_opens,
-        track_clicks=settings().track_clicks,
-    )
-    return Preview(digest, rendered, content_hash(rendered.content), key)
+    return next(fresh_each(session, digest, [key]))
+
+
+def fresh_each(session: Session, digest: Digest, keys: Iterable[str]) -> Iterator[Preview]:
+    """The same for each of *keys*; what they are made of is read once. Raises NothingInIt."""
+    whole = assembly.edition(session, digest, address=comparison_address())
+    have: Stock | None = None
+    for key in keys:
+        edition = whole
+        if key != ALL:
+            have = have or stock(session, digest, whole, address=comparison_address())
+            edition = have.restricted(whole, key)
+        if not edition.entries and not edition.missed:
+            raise NothingInIt(digest.issue)
+        rendered = render(
+            edition,
+            house=house(),
+            track_opens=settings().track_opens,
+            track_clicks=settings().track_clicks,
+        )
+        yield Preview(digest, rendered, content_hash(rendered.content), key)
 
 
 def house() -> House:

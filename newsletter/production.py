@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from digests import assembly, corrections, lifecycle, settlement, signatures
+from digests import assembly, corrections, lifecycle, settlement, signatures, stock
 from digests.english import listed
 from digests.lifecycle import (
     DigestError,
@@ -23,7 +23,7 @@ from digests.topics import ALL
 from newsletter import catching_up, choices, preflight, telling
 from newsletter.accounts import audit
 from newsletter.composing import content_from
-from newsletter.galley import Preview, fresh
+from newsletter.galley import Preview, fresh, fresh_each
 from newsletter.readership import rule_of
 from newsletter.rendering import BadTemplate, Rendered
 from newsletter.settings import settings
@@ -160,14 +160,14 @@ def freeze(session: Session, digest: Digest, *, now: datetime) -> None:
     """Keep the bytes of every rendition that readers need; what is approved is what is sent."""
     session.execute(delete(Rendition).where(col(Rendition.digest_id) == digest.id))
     hashes: dict[str, str] = {}
-    for key in choices.wanted(session, digest).readers:
-        shown = fresh(session, digest, key)
+    digest.catches_up = stock.ids(session, digest) or None
+    for shown in fresh_each(session, digest, choices.wanted(session, digest).readers):
         content = shown.rendered.content
-        hashes[key] = shown.content_hash
+        hashes[shown.topics] = shown.content_hash
         session.add(
             Rendition(
                 digest_id=digest.id or 0,
-                topics=key,
+                topics=shown.topics,
                 subject=content.subject,
                 preheader=digest.preheader,
                 html=content.html,
@@ -186,8 +186,9 @@ def freeze(session: Session, digest: Digest, *, now: datetime) -> None:
 
 def _hash_now(session: Session, digest: Digest) -> str:
     """The content's hash at this moment; another one when any rendition that was approved has changed."""
-    for key, approved in (digest.renditions or {}).items():
-        if key != ALL and fresh(session, digest, key).content_hash != approved:
+    approved = digest.renditions or {}
+    for shown in fresh_each(session, digest, [key for key in approved if key != ALL]):
+        if shown.content_hash != approved[shown.topics]:
             return ""
     return fresh(session, digest).content_hash
 

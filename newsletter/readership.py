@@ -44,6 +44,11 @@ def rule_of(session: Session, digest: Digest) -> Rule:
 def readers_of(session: Session, digest: Digest) -> Select[Any]:
     """Everybody *digest* considers; for a correction, those who got what it corrects, whatever their pace."""
     if digest.corrects_id is None:
-        return audience(Turn(missed.dated(digest), missed.opens_month(session, digest)))
+        return audience(turn_of(session, digest))
     got_it = received(digest.corrects_id, digest.corrects_hash)
     return audience().where(col(Subscriber.id).in_(got_it))
+
+
+def turn_of(session: Session, digest: Digest) -> Turn:
+    """What *digest* is by the calendar."""
+    return Turn(missed.dated(digest), missed.opens_month(session, digest))

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Enum, Integer, LargeBinary
+from sqlalchemy import BigInteger, Column, Enum, Index, Integer, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 #: 64-bit keys; SQLite numbers rows by itself only in a column declared INTEGER.
@@ -28,6 +28,16 @@ class Subscriber(SQLModel, table=True):
     the address unique, and joins with suppressions without either table
     holding the other's secret. Both are NULL once the person was erased.
     """
+
+    __table_args__ = (
+        # Readers who are owed an edition, without looking at all of the list.
+        Index(
+            "ix_subscriber_owed",
+            "id",
+            postgresql_where=text("owed <> 0"),
+            sqlite_where=text("owed <> 0"),
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BIG)
     address: str | None = Field(default=None, max_length=320)  # as typed

@@ -22,6 +22,7 @@ from sqlalchemy import (
     extract,
     literal,
     null,
+    select,
     update,
 )
 from sqlmodel import Session, col
@@ -84,11 +85,21 @@ def owe(session: Session, people: Select[Any], *, mask: int) -> None:
 def cross_off(session: Session, people: Select[Any] | None, *, mask: int) -> None:
     """*people* have had the editions of *mask*, or nobody (None) is to have them any more."""
     owed = col(Subscriber.owed)
-    crossed = update(Subscriber).where(owed.bitwise_and(literal(mask, BigInteger)) != 0)
+    crossed = update(Subscriber).where(owed != 0, owed.bitwise_and(literal(mask, BigInteger)) != 0)
     if people is not None:
         crossed = crossed.where(col(Subscriber.id).in_(people))
     session.execute(
         crossed.values(owed=owed.bitwise_and(literal(~mask, BigInteger))).execution_options(
             synchronize_session=False
         )
+    )
+
+
+def is_anybody_owed(session: Session) -> bool:
+    """Whether any edition is owed to anybody at all: most lists have nobody."""
+    return (
+        session.scalars(
+            select(col(Subscriber.id)).where(col(Subscriber.owed) != 0).limit(1)
+        ).first()
+        is not None
     )

@@ -12,6 +12,7 @@ from digests.comparisons import latest_revision
 from digests.facts import ComparisonFacts
 from digests.models import Batch, Delivery, Digest, DigestItem, DigestStatus, Outcome, Rendition
 from digests.receipt import receipt
+from digests.stock import Stock
 from digests.topics import ALL, EVERYTHING, MOST, Shelf, Topic, listed, register
 from newsletter import choices, dispatch, preflight, production
 from newsletter.choices import NOTHING
@@ -47,8 +48,9 @@ class TestTheShelf:
     ) -> None:
         shelf = Shelf(TOPICS, tuple(on_it))
         keys = {ALL, *(key for one in others if (key := shelf.key(one)) is not None)}
+        have = Stock(shelf)
 
-        key = shelf.nearest(choice, keys)
+        key = have.nearest(choice, 0, have.routes(keys))
 
         if key is None:
             assert shelf.kept(choice) == ()

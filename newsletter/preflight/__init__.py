@@ -57,9 +57,9 @@ def examine(session: Session, digest: Digest, *, now: datetime, exact: bool = Tr
     shown = galley.fresh(session, digest)
     edition = assembly.edition(session, digest, address=galley.comparison_address())
     readership = measured(session, digest, exact=exact, now=now)
-    wanted = choices.wanted(session, digest, readership.by_choice)
+    wanted = choices.wanted(session, digest, readership.by_wish)
     shapes = readership.shapes(wanted)
-    mails = {key: mail_of(galley.fresh(session, digest, key)) for key in wanted.readers}
+    mails = {one.topics: mail_of(one) for one in galley.fresh_each(session, digest, wanted.readers)}
     weighed = weigh(mails, shapes, lengths=_lengths(session, digest, edition))
     limits = settings().preflight
     findings = [
@@ -81,7 +81,7 @@ def examine(session: Session, digest: Digest, *, now: datetime, exact: bool = Tr
         content_hash=shown.content_hash,
         examined_at=now,
         copies_at=readership.at,
-        readers={key: (wanted.shelf.words(key), count) for key, count in wanted.readers.items()},
+        readers={key: (wanted.stock.words(key), count) for key, count in wanted.readers.items()},
     )
 
 

@@ -14,18 +14,22 @@ from newsletter.preflight.mail import Shape
 from newsletter.readership import readers_of
 from subscribers.audience import audience
 from subscribers.models import Subscriber
+from subscribers.pace import Pace
 
 _LARGEST_ID = (1 << 40) - 1  # what a link has room for
 
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """Readers with one choice of topics who joined on one day: how many, and one of them."""
+    """Readers with one choice who joined on one day: how many, and one of them."""
 
     choice: int
     joined_on: date
     count: int
     reader: int
+    owed: int = 0
+    pace: str = Pace.weekly
+    paused_until: date | None = None
 
 
 def considered(session: Session, digest: Digest) -> list[Grouped]:
@@ -41,17 +45,23 @@ def everybody(session: Session) -> list[Grouped]:
 def _grouped(session: Session, people: Select[Any]) -> list[Grouped]:
     """One statement over the list, however long it is.
 
-    A day of joining and a choice of topics are all that changes a copy's length.
+    A day of joining and what they chose and are owed are all that changes a copy's length.
     """
-    those = people.add_columns(col(Subscriber.joined_at)).subquery("those")
+    those = people.add_columns(
+        col(Subscriber.joined_at), col(Subscriber.pace), col(Subscriber.paused_until)
+    ).subquery("those")
     day = func.date(those.c.joined_at)
+    alike = (those.c.choice, those.c.owed, those.c.pace, those.c.paused_until)
     rows = session.execute(
-        select(those.c.choice, day, func.count(), func.max(those.c.subscriber_id))
+        select(*alike, day, func.count(), func.max(those.c.subscriber_id))
         .where(those.c.reason.is_(None))
-        .group_by(those.c.choice, day)
+        .group_by(*alike, day)
         .order_by(those.c.choice, day)
     )
-    return [Grouped(choice, _date(on), count, reader) for choice, on, count, reader in rows]
+    return [
+        Grouped(choice, _date(on), count, reader, owed, pace, until)
+        for choice, owed, pace, until, on, count, reader in rows
+    ]
 
 
 def copies(shapes: Sequence[Shape], topics: Collection[str]) -> Iterator[Finding]:

@@ -10,10 +10,12 @@ from sqlalchemy import delete, insert
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.models import BIG, Digest
-from newsletter.choices import Wanted
+from newsletter.choices import Wanted, Wish
 from newsletter.database import reading, unit_of_work
 from newsletter.preflight.mail import Shape
 from newsletter.preflight.readers import Grouped, considered, everybody, in_words
+from newsletter.readership import turn_of
+from subscribers.pace import Pace, Turn
 
 #: From here on a page shows what was kept; a shorter list is grouped while one waits.
 LONG: Final = 50_000
@@ -28,7 +30,9 @@ class ReaderShape(SQLModel, table=True):
 
     __tablename__ = "reader_shape"
 
-    topics: str = Field(primary_key=True, max_length=500)  # their choice, as a number
+    topics: str = Field(
+        primary_key=True, max_length=500
+    )  # their choice as a number, and their pace if they have one
     joined_on: date = Field(primary_key=True)
     count: int
     reader: int = Field(sa_type=BIG)
@@ -43,11 +47,11 @@ class Measured:
     at: datetime | None
 
     @property
-    def by_choice(self) -> dict[int, int]:
-        """How many readers have each choice of topics."""
-        counted: Counter[int] = Counter()
+    def by_wish(self) -> dict[Wish, int]:
+        """How many readers have each choice of topics, and are owed the same."""
+        counted: Counter[Wish] = Counter()
         for one in self.groups:
-            counted[one.choice] += one.count
+            counted[one.choice, one.owed] += one.count
         return dict(counted)
 
     def shapes(self, wanted: Wanted) -> list[Shape]:
@@ -55,7 +59,7 @@ class Measured:
         return [
             Shape(key, in_words(one.joined_on), one.count, one.reader)
             for one in self.groups
-            if (key := wanted.key_of(one.choice)) is not None
+            if (key := wanted.key_of(one.choice, one.owed)) is not None
         ]
 
 
@@ -66,9 +70,8 @@ def measured(session: Session, digest: Digest, *, exact: bool, now: datetime) ->
             select(ReaderShape).where(col(ReaderShape.measured_at) > now - _FRESH_FOR)
         ).all()
         if sum(one.count for one in kept) >= LONG:
-            groups = [
-                Grouped(int(one.topics), one.joined_on, one.count, one.reader) for one in kept
-            ]
+            turn = turn_of(session, digest)
+            groups = [one for one in map(_grouped, kept) if _is_due(one, turn)]
             return Measured(groups, min(one.measured_at for one in kept))
     return Measured(considered(session, digest), None)
 
@@ -89,7 +92,7 @@ def refresh(*, now: datetime) -> int:
                 insert(ReaderShape),
                 [
                     {
-                        "topics": str(row.choice),
+                        "topics": _said(row),
                         "joined_on": row.joined_on,
                         "count": row.count,
                         "reader": row.reader,
@@ -103,9 +106,31 @@ def refresh(*, now: datetime) -> int:
 
 def _by_weight(rows: Sequence[Grouped]) -> list[Grouped]:
     """*rows* with those together whose days of joining are equally long in words."""
-    known: dict[tuple[int, int], Grouped] = {}
+    known: dict[tuple[str, int], Grouped] = {}
     for row in rows:
-        key = (row.choice, len(in_words(row.joined_on).encode()))
+        key = (_said(row), len(in_words(row.joined_on).encode()))
         so_far = known.get(key)
         known[key] = replace(so_far, count=so_far.count + row.count) if so_far else row
     return list(known.values())
+
+
+def _said(row: Grouped) -> str:
+    """What *row* chose and is owed; of most readers that is one number."""
+    if not row.owed and row.pace == Pace.weekly and row.paused_until is None:
+        return str(row.choice)
+    return f"{row.choice} {row.owed} {row.pace} {row.paused_until or ''}".strip()
+
+
+def _grouped(kept: ReaderShape) -> Grouped:
+    said = kept.topics.split()
+    choice, owed, pace, until = [*said, *("0", str(Pace.weekly), "")[len(said) - 1 :]]
+    paused_until = date.fromisoformat(until) if until else None
+    return Grouped(
+        int(choice), kept.joined_on, kept.count, kept.reader, int(owed), pace, paused_until
+    )
+
+
+def _is_due(one: Grouped, turn: Turn) -> bool:
+    if one.paused_until is not None and one.paused_until > turn.dated:
+        return False
+    return turn.opens_month or one.pace != Pace.monthly

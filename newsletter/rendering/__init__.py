@@ -12,6 +12,7 @@ from newsletter.esp import Content
 from newsletter.rendering.card import Card, card
 from newsletter.rendering.house import House
 from newsletter.rendering.inert import Slots, address, in_a_path, inert, line
+from newsletter.rendering.missed import earlier
 from newsletter.rendering.mjml import BadTemplate, compiled
 from newsletter.rendering.prose import as_html, as_text
 from newsletter.rendering.typesetting import environment, padding, wrapped
@@ -97,6 +98,7 @@ def render(
         "link": setting.link,
         "comparison_link": partial(_comparison_link, setting),
         "ballot": partial(_ballot, setting),
+        "missed": earlier(edition.missed, setting.link, archive=f"{setting.public_url}/archive"),
         "week": week(edition.readers, setting.link, address=house.comparison_address),
         "prose": partial(as_html, link=partial(_prose_link, setting)),
         "prose_text": partial(as_text, link=partial(_prose_link, setting)),

@@ -19,7 +19,7 @@ from subscribers.models import Subscriber, SubscriberStatus
 
 _BY_NIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
 _READER: Final = re.compile(r"reader:(\d{1,15})")
-_TOPICS: Final = re.compile(r"topics:([a-z0-9+-]{1,500})")
+_TOPICS: Final = re.compile(r"topics:([a-z0-9+-]{1,480}(?:~[0-9a-f]{1,10})?)")
 
 
 class NoSuchReader(DigestError):
@@ -68,7 +68,7 @@ def eyes(session: Session, wanted: str, *, find: str = "") -> Eyes:
     if named := _READER.fullmatch(wanted):
         return _of_a_reader(session.get(Subscriber, int(named[1])))
     if named := _TOPICS.fullmatch(wanted):  # of a rendition there is or could be
-        return Eyes(wanted, f"a reader of {named[1].replace('+', ', ')} alone", topics=named[1])
+        return Eyes(wanted, _words(named[1]), topics=named[1])
     return Eyes(ALL, "a reader of everything")
 
 
@@ -76,7 +76,7 @@ def sight(session: Session, digest: Digest, through: Eyes) -> Sight:
     """The mail as *through* sees it. Raises NothingInIt, and NothingForThem of a reader's topics."""
     key = through.topics
     if through.reader is not None:
-        found = choices.wanted(session, digest).key_of(through.reader.topics)
+        found = choices.wanted(session, digest).key_of(through.reader.topics, through.reader.owed)
         if found is None:
             raise NothingForThem(digest.issue)
         key = found
@@ -117,3 +117,9 @@ def _of_a_reader(person: Subscriber | None) -> Eyes:
         raise NoSuchReader
     name, _, domain = person.address.rpartition("@")
     return Eyes(f"reader:{person.id}", f"{name[:1]}…@{domain}, reader {person.id:,}", person)
+
+
+def _words(key: str) -> str:
+    topics, _, earlier = key.partition("~")
+    said = "everything" if topics == ALL else f"{topics.replace('+', ', ')} alone"
+    return f"a reader of {said}" + (" who missed editions" if earlier else "")
