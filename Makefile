@@ -8,6 +8,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 TESTS ?= tests
+# One more than there are cores: many tests wait for processes of their own.
+SIDE_BY_SIDE ?= $(shell "$(PYTHON)" -c 'import os; print((os.cpu_count() or 1) + 1)')
 KILLS ?= 20
 RECIPIENTS ?= 2000
 SEED ?=
@@ -47,7 +49,7 @@ sandbox: .venv/.service ## only the sandbox provider with its inbox
 
 ##@ Trust
 test: .venv/.tests ## all tests, on SQLite and PostgreSQL; TESTS="tests/test_story.py -k opens" for some
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+	@$(BIN)/python -m pytest -n $(SIDE_BY_SIDE) --dist worksteal $(TESTS)
 
 check: .venv/.tests ## format, lint, types, imports, spelling, tests: what CI runs
 	$(BIN)/ruff format --check .

@@ -8,8 +8,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 # Before anything of the service is imported: whoever runs the tests has settings of their own.
 _BROWSER_IS_PROMISED: Final = "NEWSLETTER_REQUIRE_BROWSER"  # set by .ci/run, for a whole run
@@ -195,16 +196,48 @@ def browser() -> Iterator["Browser"]:
         opened.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once() -> Iterator[None]:
+    """Engines come and go with the tests; what SQLAlchemy has compiled for one, the next need not."""
+    from sqlalchemy import create_engine  # noqa: PLC0415 - with the store
+
+    from newsletter import database  # noqa: PLC0415 - half of the tests need no store
+
+    kept: dict[str, Any] = {}
+    made = create_engine
+
+    def share(*words: Any, **named: Any) -> Any:
+        engine: Any = made(*words, **named)
+        first = kept.setdefault(engine.dialect.name, engine)
+        # SQLAlchemy has no word for it: a statement is compiled for a dialect, not for an engine.
+        engine._compiled_cache = first._compiled_cache  # noqa: SLF001 - as said
+        engine.dialect = engine.pool._dialect = first.dialect  # noqa: SLF001 - as said
+        return engine
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_engine", share)
+        yield
+
+
 def forget() -> None:
     """Let go of everything the service has cached, its engine first."""
     store = sys.modules.get("newsletter.database")
     if store is not None and store.engine.cache_info().currsize:
         store.engine().dispose()
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in {"newsletter", "digests", "subscribers"}:
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear") and value.__module__ == name:
-                    value.cache_clear()
+    for one in _caches(len(sys.modules)):
+        one.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _caches(_modules: int) -> list[Any]:
+    """Every cache of the service, looked for anew when more modules are there than before."""
+    return [
+        value
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in {"newsletter", "digests", "subscribers"}
+        for value in list(vars(module).values())
+        if hasattr(value, "cache_clear") and value.__module__ == name
+    ]
 
 
 @pytest.fixture(scope="session")
