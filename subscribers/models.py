@@ -93,6 +93,6 @@ class Suppression(SQLModel, table=True):
     """A keyed hash of an address that must not be mailed; it outlives erasure."""
 
     address_key: bytes = Field(sa_column=Column(LargeBinary(16), primary_key=True))
-    reason: str = Field(max_length=40)  # hard bounce, complaint, erased, operator
+    reason: str = Field(max_length=40)  # hard bounce, soft bounces, complaint, erased, operator
     since: datetime
     detail: str = Field(default="", max_length=300)

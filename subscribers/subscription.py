@@ -1,10 +1,13 @@
 """Joining and leaving: the only place where a subscriber's status changes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, CursorResult, update
-from sqlmodel import Session, col, select
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, exists, literal, update
+from sqlalchemy import select as select_columns
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel, col, select
 
 from subscribers.addresses import address_key, normal_form
 from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppression
@@ -26,6 +29,8 @@ NEXT: Final[dict[SubscriberStatus, frozenset[SubscriberStatus]]] = {
 
 #: Who took somebody off, or keeps an address out.
 BY_OPERATOR: Final = "operator"
+#: Why the policy for soft bounces suppresses somebody; what it may lift again.
+SOFT_BOUNCES: Final = "soft bounces"
 
 
 class SubscriberError(Exception):
@@ -199,13 +204,83 @@ def stop_mailing(  # noqa: PLR0913 - what the suppression must be able to show
     person = session.get(Subscriber, subscriber_id)
     if person is None or person.address_key is None:
         return False
-    if session.get(Suppression, person.address_key) is None:
+    known = session.get(Suppression, person.address_key)
+    if known is None:
         session.add(
             Suppression(
                 address_key=person.address_key, reason=reason, since=now, detail=detail[:300]
             )
         )
+    elif known.reason == SOFT_BOUNCES:  # which a success would lift, and not this
+        known.reason, known.since, known.detail = reason, now, detail[:300]
     return _move(session, subscriber_id, status, left_at=now, left_how=reason[:40])
+
+
+def stop_mailing_all(
+    session: Session, people: Select[Any], *, reason: str, detail: str, now: datetime
+) -> int:
+    """Suppress all active *people*, a query of their ids; returns how many. Two statements."""
+    table = SQLModel.metadata.tables["suppression"]
+    stopped = select_columns(
+        col(Subscriber.address_key),
+        literal(reason),
+        literal(now, type_=table.c.since.type),
+        literal(detail[:300]),
+    ).where(
+        col(Subscriber.id).in_(people),
+        col(Subscriber.status) == SubscriberStatus.active,
+        col(Subscriber.address_key).is_not(None),
+    )
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(
+        dialect.insert(table)
+        .from_select(["address_key", "reason", "since", "detail"], stopped)
+        .on_conflict_do_nothing()
+    )
+    moved = session.execute(
+        update(Subscriber)
+        .where(col(Subscriber.status) == SubscriberStatus.active, suppressed_for(reason))
+        .values(status=SubscriberStatus.bounced, left_at=now, left_how=reason[:40])
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", moved).rowcount
+
+
+def let_back_in(session: Session, people: Sequence[int], *, reason: str) -> int:
+    """Lift the suppression of *people* where it stands for *reason*; returns how many came back."""
+    if not people:
+        return 0
+    moved = session.execute(
+        update(Subscriber)
+        .where(
+            col(Subscriber.id).in_(people),
+            col(Subscriber.status) == SubscriberStatus.bounced,
+            suppressed_for(reason),
+        )
+        .values(status=SubscriberStatus.active, left_at=None, left_how=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        delete(Suppression)
+        .where(
+            col(Suppression.reason) == reason,
+            exists().where(
+                col(Subscriber.address_key) == col(Suppression.address_key),
+                col(Subscriber.id).in_(people),
+                col(Subscriber.status) == SubscriberStatus.active,
+            ),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", moved).rowcount
+
+
+def suppressed_for(reason: str) -> ColumnElement[bool]:
+    """SQL: whether this person is suppressed for *reason*."""
+    return exists().where(
+        col(Suppression.address_key) == col(Subscriber.address_key),
+        col(Suppression.reason) == reason,
+    )
 
 
 def _taken_off() -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ _TITLES: Final = {
     "preflight": "Preflight",
     "alerts": "Alerts",
     "votes": "Votes",
+    "bounces": "Soft bounces",
     "doctor": "The doctor",
     "api": "The read interface",
 }

@@ -19,6 +19,7 @@ from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.api import ApiSettings
 from newsletter.settings.approval import ApprovalSettings
+from newsletter.settings.bounces import BounceSettings
 from newsletter.settings.doctor import DoctorSettings
 from newsletter.settings.joining import JoiningSettings
 from newsletter.settings.keeping import KeepingSettings
@@ -145,6 +146,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     votes: VoteSettings = VoteSettings()
     doctor: DoctorSettings = DoctorSettings()
+    bounces: BounceSettings = BounceSettings()
 
     track_opens: bool = True
     """Whether mails hold a pixel."""

@@ -21,6 +21,7 @@ MODULES: Final = (
     "newsletter.tasks.deadlines",
     "newsletter.tasks.preparing",
     "newsletter.tasks.examining",
+    "newsletter.tasks.bounces",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -41,6 +42,7 @@ SELDOM: Final[dict[str, float]] = {
     "newsletter.ask_links": 60.0,
     "newsletter.measure_readers": 300.0,
     "newsletter.examine": 60.0,
+    "newsletter.soft_bounces": 600.0,
     "newsletter.tidy": 3600.0,
 }
 
