@@ -10,7 +10,7 @@ from digests import halting, lifecycle
 from digests.models import Digest
 from digests.receipt import Receipt
 from digests.receipt import archive as keep_books
-from newsletter import guarding, production
+from newsletter import guarding, instance, production
 from newsletter.accounts import audit
 from newsletter.reconciling import settle_by_hand
 
@@ -70,7 +70,8 @@ def stop(session: Session, *, reason: str, by: str, now: datetime) -> None:
 
 
 def go(session: Session, *, by: str, now: datetime) -> None:
-    """Release the kill switch."""
+    """Release the kill switch; a store that was copied belongs here from now on."""
+    instance.claim(session, now=now)
     halting.release(session)
     audit.note(session, by=by, action="sending.released", now=now)
 

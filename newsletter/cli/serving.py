@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from digests.schedule_files import install
+from newsletter import instance
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
 from newsletter.database import engine, migrate, unit_of_work
@@ -126,6 +127,8 @@ def worker(
 
     from newsletter.tasks import app as celery
 
+    with unit_of_work() as session:
+        instance.recognise(session, now=utc_now())
     engine().dispose()  # migrated by now; the pool's children open their own connections
     ended: list[int] = []
     worker_shutdown.connect(lambda sender, **_: ended.append(sender.exitcode or 0), weak=False)
@@ -152,6 +155,7 @@ def beat() -> None:
     from newsletter.tasks import app as celery
 
     with unit_of_work() as session:
+        instance.recognise(session, now=utc_now())
         install(session, settings().schedules, now=utc_now())
     celery.start(["beat", f"--loglevel={settings().log_level}", "--pidfile="])
 

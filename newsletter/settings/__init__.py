@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     servers and a real provider."""
     home: Path = Path("var")
     """Where what the service writes stands: the embedded default's store and secrets, logs, files."""
+    instance: str = ""
+    """A name for this installation, such as `production`: a store used under another name mails nobody."""
     schedules: Path = Path("celerybeat-schedule")
     """The files that a first start installs as schedules."""
     beat_state: Path | None = None
