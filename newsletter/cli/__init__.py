@@ -30,6 +30,7 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "keeping": ("backup", "restore"),
     "schedules": ("schedule",),
     "subscribers": ("subscribers",),
+    "suppressions": ("suppressions",),
     "accounts": ("accounts",),
     "log": ("log",),
 }

@@ -28,9 +28,11 @@ from newsletter.esp import (
 )
 from newsletter.esp.brevo_checks import examine
 from newsletter.esp.brevo_events import CUSTOM_HEADER, Inbound, custom_value
+from newsletter.esp.brevo_lists import BrevoLists
 from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import RESERVED, check, headers_of
+from newsletter.esp.lists import Lists
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, odd_positions, positions_named, text_in
 from newsletter.esp.room import fitted
@@ -76,6 +78,7 @@ class Brevo:
             timeout=timeout,
             transport=transport,
         )
+        self.lists: Lists = BrevoLists(partial(ask, self._http))
 
     def encode(self, mailing: Mailing) -> Request:
         """One version of the mail for each copy. Raises Unsendable."""

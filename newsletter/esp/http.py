@@ -52,15 +52,17 @@ def ask(  # noqa: PLR0913 - the parts of a request
     *,
     params: Mapping[str, str | int] | None = None,
     json: object = None,
+    content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> httpx.Response | CannotTell:
-    """Ask a question that changes nothing at the provider; CannotTell when it did not answer."""
+    """Ask a question, or give an order that is safe to repeat; CannotTell without an answer."""
     try:
         return http.request(
             method,
             path,
             params=dict(params) if params else None,
             json=json,
+            content=content,
             headers=dict(headers) if headers else None,
         )
     except httpx.HTTPError as error:

@@ -31,8 +31,10 @@ from newsletter.esp import (
 from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.http import ask, client, post, until
 from newsletter.esp.letterhead import check, headers_of, mailbox
+from newsletter.esp.lists import Lists
 from newsletter.esp.mailgun_checks import examine
 from newsletter.esp.mailgun_events import BATCH_VARIABLE, DELIVERY_VARIABLE, Inbound
+from newsletter.esp.mailgun_lists import MailgunLists
 from newsletter.esp.merging import ADDRESS, REF, Stencil, converted, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, odd_positions, positions_named, text_in
 from newsletter.esp.room import fitted
@@ -88,6 +90,7 @@ class Mailgun:
             timeout=timeout,
             transport=transport,
         )
+        self.lists: Lists = MailgunLists(partial(ask, self._http), domain)
 
     def encode(self, mailing: Mailing) -> Request:
         """One form for all copies, with their values beside it. Raises Unsendable."""

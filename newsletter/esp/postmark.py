@@ -26,9 +26,11 @@ from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.entries import Entry, Verdict, outcome_of
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
+from newsletter.esp.lists import Lists
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.postmark_checks import examine
 from newsletter.esp.postmark_events import BATCH_KEY, DELIVERY_KEY, Inbound
+from newsletter.esp.postmark_lists import PostmarkLists
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.room import fitted
 
@@ -81,6 +83,7 @@ class Postmark:
             timeout=timeout,
             transport=transport,
         )
+        self.lists: Lists = PostmarkLists(partial(ask, self._http), stream)
 
     def encode(self, mailing: Mailing) -> Request:
         """A whole message for each copy. Raises Unsendable."""

@@ -24,10 +24,12 @@ from newsletter.esp import (
 from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
+from newsletter.esp.lists import Lists
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.resend_checks import examine
 from newsletter.esp.resend_events import BATCH_TAG, DELIVERY_TAG, Inbound
+from newsletter.esp.resend_lists import ResendLists
 from newsletter.esp.room import fitted
 
 _COPIES: Final = 100
@@ -67,6 +69,7 @@ class Resend:
             timeout=timeout,
             transport=transport,
         )
+        self.lists: Lists = ResendLists(partial(ask, self._http))
 
     def encode(self, mailing: Mailing) -> Request:
         """A whole message for each copy. Raises Unsendable."""

@@ -26,6 +26,7 @@ from newsletter.esp import (
 from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import RESERVED, check, headers_of
+from newsletter.esp.lists import Lists
 from newsletter.esp.merging import (
     ADDRESS,
     BATCH,
@@ -39,6 +40,7 @@ from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.room import fitted
 from newsletter.esp.sendgrid_checks import examine
 from newsletter.esp.sendgrid_events import BATCH_ARG, DELIVERY_ARG, Inbound
+from newsletter.esp.sendgrid_lists import SendGridLists
 
 _COPIES: Final = 1000
 _FORBIDDEN: Final = RESERVED | {"x-sg-id", "x-sg-eid"}
@@ -85,6 +87,7 @@ class SendGrid:
             timeout=timeout,
             transport=transport,
         )
+        self.lists: Lists = SendGridLists(partial(ask, self._http))
 
     def encode(self, mailing: Mailing) -> Request:
         """One personalization for each copy around one content. Raises Unsendable."""

@@ -28,6 +28,7 @@ from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.entries import Entry, Verdict, outcome_of
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
+from newsletter.esp.lists import Lists
 from newsletter.esp.merging import (
     ADDRESS,
     BATCH,
@@ -41,6 +42,7 @@ from newsletter.esp.refusals import body_of, judged, positions_named, quoted, te
 from newsletter.esp.room import fitted
 from newsletter.esp.ses_checks import examine
 from newsletter.esp.ses_events import BATCH_TAG, DELIVERY_TAG, event_of
+from newsletter.esp.ses_lists import SesLists
 from newsletter.esp.ses_template import Braces
 from newsletter.esp.sigv4 import Credentials, Signer
 from newsletter.esp.sns import Gate
@@ -106,6 +108,7 @@ class Ses:
         self._sns = client("", {}, timeout=timeout, transport=transport)
         self._topics = tuple(topics)
         self._gate = Gate(self._sns, topics=topics, origins=origins)
+        self.lists: Lists = SesLists(self._asked)
 
     def encode(self, mailing: Mailing) -> Request:
         """One inline template and an entry for each copy; not signed yet. Raises Unsendable."""
@@ -172,19 +175,25 @@ class Ses:
         self._sns.close()
 
     def _asked(
-        self, method: str, path: str, *, params: Mapping[str, str | int] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: object = None,
     ) -> httpx.Response | CannotTell:
-        """A question, signed like everything else."""
+        """A question or an order about lists, signed like everything else."""
+        body = b"" if json is None else orjson.dumps(json)
         headers = self._signer.headers(
             method,
             self._http.base_url.path.rstrip("/") + path,
-            {},
-            b"",
+            {} if json is None else {"Content-Type": "application/json"},
+            body,
             host=self._http.base_url.netloc.decode(),
             now=self._clock(),
             query={name: str(value) for name, value in (params or {}).items()},
         )
-        return ask(self._http, method, path, params=params, headers=headers)
+        return ask(self._http, method, path, params=params, content=body, headers=headers)
 
     def _signed(self, request: Request) -> Request:
         headers = self._signer.headers(

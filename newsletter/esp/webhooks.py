@@ -5,6 +5,7 @@ one, where a traceback would print it.
 """
 
 import base64
+import email.utils
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -96,6 +97,17 @@ def from_seconds(value: object) -> datetime | None:
     try:
         return datetime.fromtimestamp(float(value), UTC)
     except (ValueError, OverflowError, OSError):
+        return None
+
+
+def from_date(value: object) -> datetime | None:
+    """The moment of an RFC 5322 date; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = email.utils.parsedate_to_datetime(value)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -6,7 +6,8 @@ from sqlmodel import SQLModel
 
 import newsletter.circuit
 import newsletter.doctor.examining
-import newsletter.recording  # noqa: F401 - these tables belong to the schema too
+import newsletter.recording
+import newsletter.suppressing  # noqa: F401 - these tables belong to the schema too
 from newsletter.database import engine
 
 

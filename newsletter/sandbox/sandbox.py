@@ -26,6 +26,7 @@ from newsletter.sandbox.faults import FaultPlan, Faults
 from newsletter.sandbox.letters import Letter
 from newsletter.sandbox.mailbox import Mailbox, Stored
 from newsletter.sandbox.reception import Reception
+from newsletter.sandbox.shunned import Shunned
 from newsletter.sandbox.store import Store
 
 _SPOKEN: Final = (SendGrid, Resend, Mailgun, Postmark, Ses, Brevo)
@@ -48,7 +49,7 @@ class Sandbox:
         self.dialects: Mapping[str, Dialect] = {
             spoken.name: spoken(config, self.mailbox) for spoken in _SPOKEN
         }
-        office = Office(config, self.standing)
+        office = Office(config, self.standing, Shunned(self.store))
         self.desks: tuple[Desk, ...] = tuple(desk(office) for desk in _DESKS)
         kept = self.store.setting(_ORDERED)
         self.faults = Faults(FaultPlan.model_validate_json(kept) if kept else config.faults)

@@ -77,13 +77,20 @@ CREATE TABLE IF NOT EXISTS post (
 );
 CREATE INDEX IF NOT EXISTS post_by_state ON post (state);
 CREATE INDEX IF NOT EXISTS post_due ON post (due_at) WHERE state = 'waiting';
+CREATE TABLE IF NOT EXISTS shunned (
+    dialect TEXT NOT NULL,
+    address TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since REAL NOT NULL,
+    PRIMARY KEY (dialect, address)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 #: Goes up when the tables change; a file of another version is put aside.
 _VERSION: Final = 2
 
-_MAIL_TABLES: Final = ("call", "message", "answer", "wave", "event", "post")
+_MAIL_TABLES: Final = ("call", "message", "answer", "wave", "event", "post", "shunned")
 
 
 class Store:

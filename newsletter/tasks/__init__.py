@@ -22,6 +22,7 @@ MODULES: Final = (
     "newsletter.tasks.preparing",
     "newsletter.tasks.examining",
     "newsletter.tasks.bounces",
+    "newsletter.tasks.listing",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -43,6 +44,7 @@ SELDOM: Final[dict[str, float]] = {
     "newsletter.measure_readers": 300.0,
     "newsletter.examine": 60.0,
     "newsletter.soft_bounces": 600.0,
+    "newsletter.take_over": 3600.0,
     "newsletter.tidy": 3600.0,
 }
 

@@ -21,7 +21,7 @@ router = APIRouter()
 #: The first words of the actions, as the page offers them.
 KINDS: Final = (
     *("digest", "turn", "schedule", "holiday", "sending", "comparisons", "people", "votes"),
-    *("account", "login", "token", "seed", "doctor"),
+    *("account", "login", "token", "seed", "doctor", "suppressions"),
 )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from newsletter.sandbox.config import SandboxConfig
 from newsletter.sandbox.dialects import Answer, Incoming
+from newsletter.sandbox.shunned import Shunned
 
 
 class Standing(BaseModel):
@@ -35,6 +36,7 @@ class Office:
 
     config: SandboxConfig
     standing: Callable[[], Standing]
+    shunned: Shunned
 
 
 class Desk(Protocol):

@@ -1,7 +1,8 @@
 """Brevo's answers about an account, a domain and webhooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
+from urllib.parse import parse_qs
 
 from typing_extensions import override
 
@@ -15,6 +16,13 @@ _EVENTS: Final = (
 )
 
 
+_CODES: Final[Mapping[str, str]] = {
+    "bounce": "hardBounce",
+    "complain": "contactFlaggedAsSpam",
+    "unsubscribe": "unsubscribedViaEmail",
+}
+
+
 class BrevoDesk(Desk):
     """The account's settings; the sandbox knows whatever domain it is asked about."""
 
@@ -24,6 +32,7 @@ class BrevoDesk(Desk):
         ("GET", "/v3/account"),
         ("GET", "/v3/senders/domains/{domain}"),
         ("GET", "/v3/webhooks"),
+        ("GET", "/v3/smtp/blockedContacts"),
     )
 
     def __init__(self, office: Office) -> None:
@@ -33,6 +42,8 @@ class BrevoDesk(Desk):
     def answer(self, call: Incoming) -> Answer:
         standing = self._office.standing()
         match call.path.split("/")[2:]:
+            case ["smtp", "blockedContacts"]:
+                return self._shunned(call)
             case ["account"]:
                 return answer_json(200, {"email": "owner@sandbox.example", "plan": []})
             case ["senders", "domains", name]:
@@ -41,6 +52,25 @@ class BrevoDesk(Desk):
                 return answer_json(200, _domain(name, verified=standing.domain == "verified"))
         hooks = [] if standing.webhook in {"absent", "off"} else [self._webhook()]
         return answer_json(200, {"webhooks": hooks})
+
+    def _shunned(self, call: Incoming) -> Answer:
+        asked = parse_qs(call.query)
+        limit, offset = int(asked.get("limit", ["50"])[0]), int(asked.get("offset", ["0"])[0])
+        if limit > 100:  # noqa: PLR2004 - as documented
+            return error(400, "invalid_parameter", "Limit exceeds max value")
+        found = self._office.shunned.listed(
+            "brevo", reasons=("bounce", "complain", "unsubscribe"), offset=offset, limit=limit
+        )
+        rows = [
+            {
+                "email": one.address,
+                "senderEmail": "",
+                "reason": {"code": _CODES[one.reason], "message": one.reason},
+                "blockedAt": one.since.isoformat(),
+            }
+            for one in found
+        ]
+        return answer_json(200, {"contacts": rows, "count": len(rows)})
 
     def _webhook(self) -> Wire:
         standing = self._office.standing()

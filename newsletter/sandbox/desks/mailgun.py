@@ -1,18 +1,29 @@
 """Mailgun's answers about a domain, its tracking and its webhooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from email.utils import format_datetime
 from typing import ClassVar, Final
+from urllib.parse import parse_qs, urlencode
 
 from typing_extensions import override
 
 from newsletter.sandbox.desks import Desk, Office, heard
 from newsletter.sandbox.dialects import Answer, Incoming, Wire, answer_json
+from newsletter.sandbox.dialects.contract import parsed
 from newsletter.sandbox.dialects.mailgun_contract import error
+from newsletter.sandbox.shunned import Reason
 
 _EVENTS: Final = (
     *("accepted", "delivered", "temporary_fail", "permanent_fail", "complained", "unsubscribed"),
     *("opened", "clicked"),
 )
+
+
+_LISTS: Final[Mapping[str, Sequence[Reason]]] = {
+    "bounces": ("bounce",),
+    "complaints": ("complain",),
+    "unsubscribes": ("unsubscribe",),
+}
 
 
 class MailgunDesk(Desk):
@@ -24,6 +35,7 @@ class MailgunDesk(Desk):
         ("GET", "/v4/domains/{domain}"),
         ("GET", "/v3/domains/{domain}/tracking"),
         ("GET", "/v3/domains/{domain}/webhooks"),
+        *((method, f"/v3/{{domain}}/{name}") for name in _LISTS for method in ("GET", "POST")),
     )
 
     def __init__(self, office: Office) -> None:
@@ -31,6 +43,9 @@ class MailgunDesk(Desk):
 
     @override
     def answer(self, call: Incoming) -> Answer:
+        name = call.path.rpartition("/")[2]
+        if name in _LISTS:
+            return self._put_on(call, name) if call.method == "POST" else self._listed(call, name)
         if self._office.standing().domain == "absent":
             return error(404, "Domain not found")
         match call.path.split("/")[3:]:
@@ -39,6 +54,30 @@ class MailgunDesk(Desk):
             case [_, "tracking"]:
                 return answer_json(200, {"tracking": self._tracking()})
         return answer_json(200, {"webhooks": self._webhooks()})
+
+    def _listed(self, call: Incoming, name: str) -> Answer:
+        asked = parse_qs(call.query)
+        limit, after = int(asked.get("limit", ["100"])[0]), asked.get("address", [""])[0]
+        found = self._office.shunned.listed("mailgun", reasons=_LISTS[name])
+        page = [one for one in found if one.address > after][:limit]
+        last = page[-1].address if page else after
+        onward = urlencode({"page": "next", "address": last, "limit": limit})
+        rows = [
+            {"address": one.address, "created_at": format_datetime(one.since, usegmt=True)}
+            for one in page
+        ]
+        here = f"{self._office.config.url}{call.path}"
+        return answer_json(200, {"items": rows, "paging": {"next": f"{here}?{onward}"}})
+
+    def _put_on(self, call: Incoming, name: str) -> Answer:
+        rows = parsed(call.body)
+        if not isinstance(rows, list) or len(rows) > 1000:  # noqa: PLR2004 - as documented
+            return error(400, "Batch size should be less than 1000")
+        addresses = [str(row["address"]) for row in rows]
+        self._office.shunned.add("mailgun", addresses, _LISTS[name][0], at=call.now)
+        return answer_json(
+            200, {"message": f"{len(rows)} addresses have been added to the {name} table"}
+        )
 
     def _domain(self, name: str) -> Wire:
         standing = self._office.standing()

@@ -1,12 +1,20 @@
 """Postmark's answers about a server, its message streams and webhooks."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
 
 from typing_extensions import override
 
 from newsletter.sandbox.desks import Desk, Office
 from newsletter.sandbox.dialects import Answer, Incoming, Wire, answer_json
+from newsletter.sandbox.dialects.contract import parsed
+
+_REASONS: Final[Mapping[str, str]] = {
+    "bounce": "HardBounce",
+    "complain": "SpamComplaint",
+    "unsubscribe": "ManualSuppression",
+    "by hand": "ManualSuppression",
+}
 
 
 class PostmarkDesk(Desk):
@@ -18,6 +26,8 @@ class PostmarkDesk(Desk):
         ("GET", "/server"),
         ("GET", "/message-streams/{stream}"),
         ("GET", "/webhooks"),
+        ("GET", "/message-streams/{stream}/suppressions/dump"),
+        ("POST", "/message-streams/{stream}/suppressions"),
     )
 
     def __init__(self, office: Office) -> None:
@@ -34,8 +44,35 @@ class PostmarkDesk(Desk):
                     words = "The message stream for the provided 'ID' was not found."
                     return answer_json(404, {"ErrorCode": 1226, "Message": words})
                 return answer_json(200, self._stream(stream))
+            case ["message-streams", _, "suppressions", "dump"]:
+                return self._shunned()
+            case ["message-streams", _, "suppressions"]:
+                return self._shun(call)
         hooks = [] if standing.webhook == "absent" else [self._webhook(call)]
         return answer_json(200, {"Webhooks": hooks})
+
+    def _shunned(self) -> Answer:
+        rows = [
+            {
+                "EmailAddress": one.address,
+                "SuppressionReason": _REASONS[one.reason],
+                "Origin": "Customer" if one.reason == "by hand" else "Recipient",
+                "CreatedAt": one.since.isoformat(),
+            }
+            for one in self._office.shunned.listed(
+                "postmark", reasons=("bounce", "complain", "unsubscribe", "by hand")
+            )
+        ]
+        return answer_json(200, {"Suppressions": rows})
+
+    def _shun(self, call: Incoming) -> Answer:
+        addresses = [str(one["EmailAddress"]) for one in parsed(call.body)["Suppressions"]]
+        if len(addresses) > 50:  # noqa: PLR2004 - as documented
+            words = "You may suppress at most 50 email addresses at a time."
+            return answer_json(422, {"ErrorCode": 300, "Message": words})
+        self._office.shunned.add("postmark", addresses, "by hand", at=call.now)
+        rows = [{"EmailAddress": a, "Status": "Suppressed", "Message": None} for a in addresses]
+        return answer_json(200, {"Suppressions": rows})
 
     def _server(self) -> Wire:
         tracking = self._office.standing().tracking

@@ -1,12 +1,14 @@
 """Resend's answers about domains and webhooks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
+from urllib.parse import parse_qs
 
 from typing_extensions import override
 
 from newsletter.sandbox.desks import Desk, Office, heard
 from newsletter.sandbox.dialects import Answer, Incoming, Wire, answer_json
+from newsletter.sandbox.dialects.contract import parsed
 from newsletter.sandbox.dialects.resend_contract import error
 
 _DOMAIN_ID: Final = "d91cd9bd-1176-453e-8fc1-35364d380206"
@@ -14,6 +16,13 @@ _EVENTS: Final = (
     *("email.sent", "email.delivered", "email.delivery_delayed", "email.bounced"),
     *("email.complained", "email.failed", "email.suppressed", "email.opened", "email.clicked"),
 )
+
+
+_ORIGINS: Final[Mapping[str, str]] = {
+    "bounce": "bounce",
+    "complain": "complaint",
+    "by hand": "manual",
+}
 
 
 class ResendDesk(Desk):
@@ -25,6 +34,8 @@ class ResendDesk(Desk):
         ("GET", "/domains"),
         ("GET", "/domains/{domain_id}"),
         ("GET", "/webhooks"),
+        ("GET", "/suppressions"),
+        ("POST", "/suppressions/batch/add"),
     )
 
     def __init__(self, office: Office) -> None:
@@ -44,7 +55,35 @@ class ResendDesk(Desk):
                 if domain_id != _DOMAIN_ID or standing.domain == "absent":
                     return error(404, "not_found", "Domain not found")
                 return answer_json(200, {"object": "domain", **self._whole_domain()})
+            case ["suppressions", *more]:
+                return self._shun(call) if more else self._shunned(call)
         return _listed([] if standing.webhook == "absent" else [self._webhook()])
+
+    def _shunned(self, call: Incoming) -> Answer:
+        asked = parse_qs(call.query)
+        limit, after = int(asked.get("limit", ["20"])[0]), asked.get("after", [""])[0]
+        found = self._office.shunned.listed("resend", reasons=("bounce", "complain", "by hand"))
+        rest = [one for one in found if one.address > after]
+        rows = [
+            {
+                "object": "suppression",
+                "id": one.address,  # an id of the sandbox's own; what it looks like is nobody's business
+                "email": one.address,
+                "origin": _ORIGINS[one.reason],
+                "source_id": None,
+                "created_at": one.since.isoformat(timespec="milliseconds"),
+            }
+            for one in rest[:limit]
+        ]
+        more = len(rest) > limit
+        return answer_json(200, {"object": "list", "has_more": more, "data": rows})
+
+    def _shun(self, call: Incoming) -> Answer:
+        addresses = [str(one) for one in parsed(call.body)["emails"]]
+        if not 1 <= len(addresses) <= 100:  # noqa: PLR2004 - as documented
+            return error(422, "validation_error", "Between 1 and 100 emails are allowed.")
+        self._office.shunned.add("resend", addresses, "by hand", at=call.now)
+        return answer_json(200, {"data": [{"object": "suppression", "id": a} for a in addresses]})
 
     def _domain(self) -> Wire:
         verified = self._office.standing().domain == "verified"

@@ -1,17 +1,28 @@
 """SendGrid's answers about scopes, authenticated domains and event webhooks."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
+from urllib.parse import parse_qs
 
 from typing_extensions import override
 
 from newsletter.sandbox.desks import Desk, Office, without_nothing
 from newsletter.sandbox.dialects import Answer, Incoming, Wire, answer_json
+from newsletter.sandbox.dialects.contract import parsed
+from newsletter.sandbox.shunned import Reason
 
 _EVENTS = (
     *("processed", "delivered", "deferred", "bounce", "dropped", "spam_report", "unsubscribe"),
     *("group_unsubscribe", "group_resubscribe", "open", "click"),
 )
+
+
+_LISTS: Final[Mapping[str, Sequence[Reason]]] = {
+    "bounces": ("bounce",),
+    "spam_reports": ("complain",),
+    "unsubscribes": ("unsubscribe", "by hand"),
+    "invalid_emails": (),
+}
 
 
 class SendGridDesk(Desk):
@@ -23,6 +34,8 @@ class SendGridDesk(Desk):
         ("GET", "/v3/scopes"),
         ("GET", "/v3/whitelabel/domains"),
         ("GET", "/v3/user/webhooks/event/settings/all"),
+        *(("GET", f"/v3/suppression/{name}") for name in _LISTS),
+        ("POST", "/v3/asm/suppressions/global"),
     )
 
     def __init__(self, office: Office) -> None:
@@ -32,6 +45,10 @@ class SendGridDesk(Desk):
     def answer(self, call: Incoming) -> Answer:
         standing = self._office.standing()
         match call.path.split("/")[2]:
+            case "suppression":
+                return self._listed(call)
+            case "asm":
+                return self._put_on(call)
             case "scopes":
                 send = ["mail.send"] if standing.may_send else []
                 return answer_json(200, {"scopes": [*send, "user.webhooks.event.settings.read"]})
@@ -39,6 +56,26 @@ class SendGridDesk(Desk):
                 return answer_json(200, [] if standing.domain == "absent" else [self._domain()])
         hooks = [] if standing.webhook == "absent" else [self._webhook()]
         return answer_json(200, {"max_allowed": 5, "webhooks": hooks})
+
+    def _listed(self, call: Incoming) -> Answer:
+        asked = parse_qs(call.query)
+        limit, offset = int(asked.get("limit", ["500"])[0]), int(asked.get("offset", ["0"])[0])
+        found = self._office.shunned.listed(
+            "sendgrid",
+            reasons=_LISTS[call.path.rpartition("/")[2]],
+            offset=offset,
+            limit=min(limit, 500),
+        )
+        rows = [
+            {"created": int(one.since.timestamp()), "email": one.address, "reason": one.reason}
+            for one in found
+        ]
+        return answer_json(200, rows)
+
+    def _put_on(self, call: Incoming) -> Answer:
+        addresses = [str(one) for one in parsed(call.body)["recipient_emails"]]
+        self._office.shunned.add("sendgrid", addresses, "by hand", at=call.now)
+        return answer_json(201, {"recipient_emails": addresses})
 
     def _domain(self) -> Wire:
         valid = self._office.standing().domain == "verified"

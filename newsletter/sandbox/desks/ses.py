@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from typing import ClassVar, Final
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from typing_extensions import override
 
 from newsletter.sandbox.desks import Desk, Office, heard
 from newsletter.sandbox.dialects import Answer, Incoming, Wire, answer_json
+from newsletter.sandbox.dialects.contract import parsed
+from newsletter.sandbox.shunned import Reason
 
 _EVENTS: Final = (
     *("SEND", "REJECT", "BOUNCE", "COMPLAINT", "DELIVERY", "OPEN", "CLICK"),
@@ -24,6 +26,8 @@ class SesDesk(Desk):
         ("GET", "/v2/email/account"),
         ("GET", "/v2/email/identities/{identity}"),
         ("GET", "/v2/email/configuration-sets/{name}/event-destinations"),
+        ("GET", "/v2/email/suppression/addresses"),
+        ("PUT", "/v2/email/suppression/addresses"),
     )
 
     def __init__(self, office: Office) -> None:
@@ -33,6 +37,8 @@ class SesDesk(Desk):
     def answer(self, call: Incoming) -> Answer:
         standing = self._office.standing()
         match call.path.split("/")[3:]:
+            case ["suppression", "addresses"]:
+                return self._shun(call) if call.method == "PUT" else self._shunned(call)
             case ["account"]:
                 return answer_json(200, _account(may_send=standing.may_send))
             case ["identities", name]:
@@ -42,6 +48,29 @@ class SesDesk(Desk):
             case ["configuration-sets", name, _] if standing.webhook == "absent":
                 return _missing(f"Configuration set <{unquote(name)}> does not exist.")
         return answer_json(200, {"EventDestinations": [self._destination()]})
+
+    def _shunned(self, call: Incoming) -> Answer:
+        asked = parse_qs(call.query)
+        size, offset = int(asked.get("PageSize", ["100"])[0]), int(asked.get("NextToken", ["0"])[0])
+        found = self._office.shunned.listed(
+            "ses", reasons=("bounce", "complain"), offset=offset, limit=size + 1
+        )
+        rows = [
+            {
+                "EmailAddress": one.address,
+                "Reason": "BOUNCE" if one.reason == "bounce" else "COMPLAINT",
+                "LastUpdateTime": one.since.timestamp(),
+            }
+            for one in found[:size]
+        ]
+        onward = {"NextToken": str(offset + size)} if len(found) > size else {}
+        return answer_json(200, {"SuppressedDestinationSummaries": rows, **onward})
+
+    def _shun(self, call: Incoming) -> Answer:
+        asked = parsed(call.body)
+        reason: Reason = "bounce" if asked["Reason"] == "BOUNCE" else "complain"
+        self._office.shunned.add("ses", [asked["EmailAddress"]], reason, at=call.now)
+        return answer_json(200, {})
 
     def _destination(self) -> Wire:
         standing = self._office.standing()
