@@ -33,6 +33,7 @@ class Door(StrEnum):
     code = "code"  # the second step
     reading = "reading"  # the read API
     joining = "joining"  # entering an address that is to get editions
+    moving = "moving"  # asking for a change of address
     privacy = "privacy"  # asking for what is known, or to be erased
 
 
@@ -114,7 +115,7 @@ _QUARTER: Final = 15  # minutes
 
 
 def _for_an_account(door: Door) -> tuple[RateLimitItem, ...]:
-    if door in {Door.joining, Door.privacy}:
+    if door in {Door.joining, Door.privacy, Door.moving}:
         return (RateLimitItemPerDay(settings().joining.per_address),)
     tries = settings().accounts.tries
     if door is Door.link:
@@ -124,7 +125,7 @@ def _for_an_account(door: Door) -> tuple[RateLimitItem, ...]:
 
 
 def _for_a_network(door: Door) -> tuple[RateLimitItem, ...]:
-    if door in {Door.joining, Door.privacy}:
+    if door in {Door.joining, Door.privacy, Door.moving}:
         return (RateLimitItemPerHour(settings().joining.per_network),)
     if door is Door.reading:
         return (RateLimitItemPerMinute(settings().api.per_minute),)

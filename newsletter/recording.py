@@ -8,11 +8,12 @@ from typing import Final
 import structlog
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from digests.models import Batch, Delivery
 from newsletter import links
 from newsletter.esp import Event, EventKind
 from newsletter.esp.refusals import quoted
 from newsletter.posting import events as letters
-from subscribers import engagement, subscription
+from subscribers import engagement, moving, subscription
 from subscribers.engagement import Observation, Reader
 from subscribers.models import Subscriber, SubscriberStatus
 
@@ -194,6 +195,11 @@ def _take_effect(
     person, digest_id = observation.subscriber_id or 0, observation.digest_id
     if stop := _STOPS.get(event.kind):
         status, reason = stop
+        if status is SubscriberStatus.bounced and _was_to_the_former(session, person, digest_id):
+            moving.bounced_at_the_former(
+                session, person, reason=reason, detail=event.reason or "", now=now
+            )
+            return
         subscription.stop_mailing(
             session, person, status=status, reason=reason, detail=event.reason or "", now=now
         )
@@ -201,6 +207,23 @@ def _take_effect(
         session, person, how="the provider's unsubscribe", digest_id=digest_id or None, now=now
     ):
         log.info("subscriber.left", digest=digest_id, subscriber=person)
+
+
+def _was_to_the_former(session: Session, person: int, digest_id: int) -> bool:
+    """Whether that copy was posted before this reader's address took the place of another."""
+    known = session.get(Subscriber, person)
+    if known is None or known.address_since is None:
+        return False
+    posted = session.scalars(
+        select(col(Batch.first_posted_at))
+        .join(
+            Delivery,
+            (col(Delivery.digest_id) == col(Batch.digest_id))
+            & (col(Delivery.batch) == col(Batch.number)),
+        )
+        .where(col(Delivery.digest_id) == digest_id, col(Delivery.subscriber_id) == person)
+    ).first()
+    return posted is not None and posted < known.address_since
 
 
 def _observe_leaving(session: Session, copy: links.CopyRef, *, how: str, now: datetime) -> None:

@@ -39,6 +39,8 @@ class Kind(StrEnum):
     export_link = "export_link"
     erase_link = "erase_link"
     known = "known"
+    move_from = "move_from"
+    move_to = "move_to"
     alert = "alert"
     sign_in = "sign_in"
     invitation = "invitation"
@@ -100,6 +102,17 @@ FORMS: Final[dict[Kind, Form]] = {
         preheader="What comes when, and how to change or leave it.",
         useful_for=timedelta(days=3),
         wanted=True,
+    ),
+    Kind.move_from: Form(
+        subject="Change your address? {publication}",
+        preheader="It takes a press here and one at the new address.",
+        useful_for=timedelta(days=2),
+        asked_for=True,
+    ),
+    Kind.move_to: Form(
+        subject="Send it here? {publication}",
+        preheader="It takes a press here and one at the old address.",
+        useful_for=timedelta(days=2),
     ),
     Kind.alert: Form(
         subject="{what}",

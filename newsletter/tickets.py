@@ -22,7 +22,8 @@ class Purpose(StrEnum):
     export = "export"
     erase = "erase"
     known = "known"  # the answer to an export, to look at for a while
-    change_address = "change_address"
+    change_address = "change_address"  # the old address's word
+    new_address = "new_address"  # the new one's
 
 
 class TicketError(Exception):

@@ -94,6 +94,8 @@ def _too_often(policy: Policy, editions: Collection[int], *, since: datetime) ->
             or_(success.c.at.is_(None), soft.c.at > success.c.at),
             # Whoever confirmed anew starts anew.
             or_(col(Subscriber.confirmed_at).is_(None), soft.c.at > col(Subscriber.confirmed_at)),
+            # So does whoever has another address since.
+            or_(col(Subscriber.address_since).is_(None), soft.c.at > col(Subscriber.address_since)),
         )
         .group_by(soft.c.subscriber_id)
         .having(func.count() >= policy.in_a_row)

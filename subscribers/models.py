@@ -75,6 +75,10 @@ class Subscriber(SQLModel, table=True):
     owed: int = Field(
         default=0, sa_type=BIG, sa_column_kwargs={"server_default": "0"}
     )  # a bit for each edition that passed them over, until they have had it
+    address_since: datetime | None = None  # when it took the place of another
+    former_key: bytes | None = Field(
+        default=None, sa_column=Column(LargeBinary(16), nullable=True)
+    )  # of that other one: what still comes back from there is not about this one
     tracking: bool = True  # False: neither opens nor clicks of this person are recorded
 
 

@@ -125,6 +125,8 @@ def erase(session: Session, subscriber_id: int, *, why: Why, now: datetime) -> b
             tracking=False,
             topics=-1,
             pace="weekly",
+            address_since=None,
+            former_key=None,
             paused_until=None,
             owed=0,
         )

@@ -53,10 +53,12 @@ def observe(
         .values(told=str(event.kind), told_at=event.occurred_at)
         .execution_options(synchronize_session=False)
     )
+    # What becomes of a letter to an address that was not theirs says nothing about them.
+    is_theirs = letter.other_id is None
     return Observation(
         digest_id=0,
         key=event.key,
-        subscriber_id=letter.subscriber_id,
+        subscriber_id=letter.subscriber_id if is_theirs else None,
         kind=event.kind,
         occurred_at=event.occurred_at,
         provider=provider,

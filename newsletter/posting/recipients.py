@@ -11,6 +11,7 @@ from newsletter.accounts.models import Account
 from newsletter.seeds import Seed
 from newsletter.service_mail import FORMS, Form, Kind, ServiceMail
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
+from subscribers.moving import AddressChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,21 @@ def _subscriber(session: Session, letter: ServiceMail, form: Form) -> To | Nobod
         return Nobody("erased")
     if form.wanted and person.status is not SubscriberStatus.active:
         return Nobody(str(person.status))
+    if letter.other_id is not None:  # to the address they want, which is not theirs yet
+        return _wanted_address(session, letter.other_id, person.name or "")
     suppression = session.get(Suppression, person.address_key)
     if suppression and (not form.asked_for or suppression.reason == "operator"):
         return Nobody("suppressed")
     return To(person.address, person.name or "", person.id)
+
+
+def _wanted_address(session: Session, change_id: int, name: str) -> To | Nobody:
+    change = session.get(AddressChange, change_id)
+    if change is None:
+        return Nobody("no longer asked for")
+    if session.get(Suppression, change.address_key) is not None:
+        return Nobody("suppressed")
+    return To(change.address, name)
 
 
 def _account(session: Session, letter: ServiceMail, _form: Form) -> To | Nobody:

@@ -21,7 +21,8 @@ from newsletter import tickets, voting
 from newsletter.esp import EventKind
 from newsletter.service_mail import ServiceMail
 from newsletter.tickets import Purpose, Ticket
-from subscribers import privacy
+from subscribers import moving, privacy
+from subscribers.moving import AddressChange
 
 Fact = dict[str, str | int | bool | datetime | None]
 
@@ -61,6 +62,7 @@ def _person(session: Session, who: int) -> Sequence[Fact]:
             "topics": _topics(session, person.topics),
             "pace": person.pace,
             "paused until": person.paused_until.isoformat() if person.paused_until else None,
+            "address since": person.address_since,
             "editions missed for it": person.owed.bit_count() or None,
             "left": person.left_at,
             "left by": person.left_how,
@@ -68,6 +70,25 @@ def _person(session: Session, who: int) -> Sequence[Fact]:
             "not mailed because": found.suppression.reason if found.suppression else None,
         },
     )
+
+
+def _moves(session: Session, who: int) -> Sequence[Fact]:
+    return [
+        {
+            "address": change.address,
+            "asked": change.asked_at,
+            "until": change.until,
+            "the old address agreed": change.old_said_at,
+            "the new address agreed": change.new_said_at,
+        }
+        for change in session.exec(
+            select(AddressChange).where(col(AddressChange.subscriber_id) == who)
+        )
+    ]
+
+
+def _forget_moves(session: Session, who: int, _now: datetime) -> None:
+    moving.drop(session, who)
 
 
 def _topics(session: Session, choice: int) -> str:
@@ -214,6 +235,13 @@ def _stays(_session: Session, _who: int, _now: datetime) -> None:
 #: In the order in which people read them. The person's own row is forgotten last, by ``erasing``.
 AREAS: Final[tuple[Area, ...]] = (
     Area("You", "person", frozenset({"subscriber", "suppression", "erasure"}), _person, _stays),
+    Area(
+        "A change of address",
+        "address change",
+        frozenset({"address_change"}),
+        _moves,
+        _forget_moves,
+    ),
     Area("What you agreed to", "consents", frozenset({"consent"}), _consents, _stays),
     Area("Editions", "editions", frozenset({"delivery"}), _editions, _stays),
     Area("What happened to them", "events", frozenset({"engagement"}), _seen, _forget_seen),

@@ -15,7 +15,7 @@ from newsletter.recording import WebhookToken
 from newsletter.service_mail import LetterStatus, ServiceMail
 from newsletter.settings import settings
 from newsletter.tickets import Ticket
-from subscribers import privacy
+from subscribers import moving, privacy
 from subscribers.privacy import Why
 
 log = structlog.get_logger()
@@ -25,7 +25,7 @@ _WATCHED: Final = (str(EventKind.opened), str(EventKind.clicked))
 _SETTLED: Final = (LetterStatus.accepted, LetterStatus.rejected, LetterStatus.excluded)
 _TOKENS_FOR: Final = timedelta(days=30)  # a provider repeats a webhook for days, not for weeks
 #: Where an erased person's words were: what PostgreSQL is asked to reclaim.
-_TABLES: Final = "subscriber, service_mail, ticket, vote, bookmark, suppression"
+_TABLES: Final = "subscriber, address_change, service_mail, ticket, vote, bookmark, suppression"
 
 
 def keep_to_the_periods(*, now: datetime) -> dict[str, int]:
@@ -37,6 +37,7 @@ def keep_to_the_periods(*, now: datetime) -> dict[str, int]:
         "links": _links(now=now),
     }
     with unit_of_work() as session:
+        moving.forget_old(session, now=now)
         session.execute(delete(WebhookToken).where(col(WebhookToken.seen_at) < now - _TOKENS_FOR))
     gone = {what: count for what, count in gone.items() if count}
     if gone:
