@@ -36,6 +36,9 @@ BATCH: Final = 5000
 _BLOCK: Final = 1 << 20
 _SHOWN: Final = 1000  # characters of a refused line
 
+#: How a file of refused lines begins.
+HEAD: Final = b"line,why,what stood there\r\n"
+
 Progress = Callable[[int], None]
 
 
@@ -104,14 +107,18 @@ def look_at(
         digest.update(block)
         size += len(block)
     manner = manner_of(source, encoding=encoding)
-    first = next(one for one in records(source, manner) if isinstance(one, Record))
+    first = next(iter(records(source, manner)), None)
+    if not isinstance(first, Record):
+        raise FileRefused(
+            f"The first line cannot be read, and it says what the columns are: {first and first.reason}"
+        )
     return Sheet(
         source=source,
         name=name[:200],
         fingerprint=digest.hexdigest(),
         size=size,
         manner=manner,
-        columns=columns_of(first.fields, said or {}),
+        columns=columns_of(first.fields, said or {}, name=name),
     )
 
 
@@ -173,11 +180,16 @@ class RefusedLines:
 
     def __init__(self, file: BinaryIO, *, size: int) -> None:
         """What stands beyond *size* was written by a try that did not come to keep it."""
+        there = file.seek(0, io.SEEK_END)
+        if size > there:
+            raise FileRefused(
+                "An earlier try wrote refused lines into another file; name the same with --refused."
+            )
         self._file, self.size = file, size
         file.seek(size)
         file.truncate()
         if not size:
-            self._row("line", "why", "what stood there")
+            self.size += file.write(HEAD)
 
     def write(self, lines: list[Refused]) -> None:
         """Add them, safely before anything is committed."""

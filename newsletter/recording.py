@@ -60,7 +60,8 @@ def record_events(
     silent = _who_is_not_tracked(session, events, copies)
     foreign = 0
     for event, copy in zip(events, copies, strict=True):
-        letter_id = links.letter_of_tag(event.delivery) if event.delivery else None
+        of_ours = copy is not None or not event.delivery
+        letter_id = None if of_ours else links.letter_of_tag(event.delivery or "")
         # Without a reference of ours it is about other mail on the same account.
         if (copy is None and letter_id is None) or _is_replayed(session, provider, event, now=now):
             foreign += 1

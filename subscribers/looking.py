@@ -7,14 +7,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, func, literal_column, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    union,
+)
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col
 
 from subscribers.models import Subscriber, SubscriberStatus
 
-#: Rows that begin as was asked; of more, whoever searches is told to type on.
+#: Rows that are looked at for one page: of those who begin as was asked, or of the newest.
 LOOKED_AT: Final = 5000
+NEWEST: Final = 50_000
 #: Nobody counts further than this for a page.
 COUNTED: Final = 10_000
 _LAST: Final = "\U0010ffff"
@@ -36,35 +47,26 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A page of people, and the number after which the next begins; None at the end."""
+    """A page of people, how many there are, and the number after which the next page begins.
+
+    *is_cut*: there may be more than were looked at, and *count* is about those alone.
+    """
 
     people: Sequence[Subscriber]
+    count: int  # COUNTED + 1 stands for more than that
     after: int | None = None
-    is_cut: bool = False  # more began so than were looked at
+    is_cut: bool = False
 
 
 def page(session: Session, wanted: Wanted, *, after: int | None, size: int) -> Leaf:
     """The newest first; a search comes in the order of addresses and has one page."""
     if wanted.is_search:
         return _found(session, wanted, size=size)
-    question = _filtered(select(Subscriber), wanted).order_by(col(Subscriber.id).desc())
-    if after is not None:
-        question = question.where(col(Subscriber.id) < after)
-    people = session.scalars(question.limit(size + 1)).all()
-    more = people[size - 1].id if len(people) > size else None
-    return Leaf(people[:size], after=more)
-
-
-def count(session: Session, wanted: Wanted) -> int:
-    """How many there are, but never more than COUNTED + 1."""
-    if wanted.is_search:
-        within = select(col(Subscriber.id)).where(
-            col(Subscriber.id).in_(_beginning(session, wanted))
-        )
-    else:
-        within = select(col(Subscriber.id))
-    few = _filtered(within, wanted).limit(COUNTED + 1).subquery()
-    return int(session.execute(select(func.count()).select_from(few)).scalar_one())
+    if wanted.topic:
+        return _readers(session, wanted, after=after, size=size)
+    people = _newest(session, _filtered(select(Subscriber), wanted), after=after, size=size)
+    counted = _filtered(select(col(Subscriber.id)), wanted).limit(COUNTED + 1)
+    return Leaf(people[:size], _count(session, counted), after=_next(people, size))
 
 
 def everybody(session: Session, wanted: Wanted) -> Iterator[Subscriber]:
@@ -72,7 +74,7 @@ def everybody(session: Session, wanted: Wanted) -> Iterator[Subscriber]:
     last = 0
     question = _filtered(select(Subscriber), wanted).order_by(col(Subscriber.id))
     if wanted.is_search:
-        question = question.where(col(Subscriber.id).in_(_beginning(session, wanted)))
+        question = question.where(or_(*_beginnings(session, wanted)))
     while people := session.scalars(question.where(col(Subscriber.id) > last).limit(2000)).all():
         yield from people
         last = people[-1].id or 0
@@ -80,39 +82,78 @@ def everybody(session: Session, wanted: Wanted) -> Iterator[Subscriber]:
 
 
 def _found(session: Session, wanted: Wanted, *, size: int) -> Leaf:
-    ids = session.execute(_beginning(session, wanted).limit(LOOKED_AT + 1)).scalars().all()
-    question = _filtered(
-        select(Subscriber).where(col(Subscriber.id).in_(ids[:LOOKED_AT])), wanted
-    ).order_by(func.lower(col(Subscriber.address)), col(Subscriber.id))
-    people = session.scalars(question.limit(size + 1)).all()
-    return Leaf(people[:size], is_cut=len(ids) > LOOKED_AT or len(people) > size)
-
-
-def _beginning(session: Session, wanted: Wanted) -> Select[Any]:
-    """The numbers of those whose address, name or domain begins with the words, through an index."""
-    words = wanted.words.strip().lower()
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    if words.startswith("@"):
-        return _range(_domain(on_postgresql=on_postgresql), words[1:], on_postgresql=on_postgresql)
-    either = [
-        _range(_plain(column, on_postgresql=on_postgresql), words, on_postgresql=on_postgresql)
-        for column in (col(Subscriber.address), col(Subscriber.name))
+    """Each beginning is looked up through its index, so far and no further."""
+    looked_up = [
+        select(
+            select(col(Subscriber.id)).where(begins).order_by(value).limit(LOOKED_AT + 1).subquery()
+        )
+        for value, begins in zip(
+            _values(session, wanted), _beginnings(session, wanted), strict=True
+        )
     ]
-    both = either[0].union_all(either[1]).subquery()
-    return select(both.c.id).distinct()
+    few = union(*looked_up).subquery()
+    is_cut = _count(session, select(few.c.id)) > LOOKED_AT
+    found = _filtered(select(Subscriber).join(few, few.c.id == col(Subscriber.id)), wanted)
+    people = session.scalars(
+        found.order_by(func.lower(col(Subscriber.address)), col(Subscriber.id)).limit(size)
+    ).all()
+    return Leaf(people, _count(session, found.with_only_columns(col(Subscriber.id))), is_cut=is_cut)
 
 
-def _range(value: ColumnElement[str], words: str, *, on_postgresql: bool) -> Select[Any]:
-    """As the migration's indexes have it; bytes are compared, whatever language the database speaks."""
-    compared = value.collate("C" if on_postgresql else "NOCASE")
-    ids = (
-        select(col(Subscriber.id))
-        .where(compared >= words, compared < words + _LAST)
-        .order_by(compared)
-        .limit(LOOKED_AT + 1)
-        .subquery()
+def _readers(session: Session, wanted: Wanted, *, after: int | None, size: int) -> Leaf:
+    """No index knows a topic: the newest are looked through, and the next page goes on from there."""
+    window = select(col(Subscriber.id)).order_by(col(Subscriber.id).desc()).limit(NEWEST)
+    if after is not None:
+        window = window.where(col(Subscriber.id) < after)
+    few = window.subquery()
+    looked_at, last = session.execute(
+        select(func.count(), func.min(few.c.id)).select_from(few)
+    ).one()
+    found = _filtered(select(Subscriber).join(few, few.c.id == col(Subscriber.id)), wanted)
+    people = _newest(session, found, after=None, size=size)
+    is_cut = looked_at == NEWEST
+    return Leaf(
+        people[:size],
+        _count(session, found.with_only_columns(col(Subscriber.id))),
+        after=_next(people, size) or (last if is_cut else None),
+        is_cut=is_cut,
     )
-    return select(ids.c.id)
+
+
+def _newest(
+    session: Session, question: Select[Any], *, after: int | None, size: int
+) -> Sequence[Subscriber]:
+    if after is not None:
+        question = question.where(col(Subscriber.id) < after)
+    return session.scalars(question.order_by(col(Subscriber.id).desc()).limit(size + 1)).all()
+
+
+def _next(people: Sequence[Subscriber], size: int) -> int | None:
+    return people[size - 1].id if len(people) > size else None
+
+
+def _count(session: Session, ids: Select[Any]) -> int:
+    return int(session.execute(select(func.count()).select_from(ids.subquery())).scalar_one())
+
+
+def _beginnings(session: Session, wanted: Wanted) -> list[ColumnElement[bool]]:
+    """What begins with the words, each a range of an index; bytes are compared, in any language."""
+    words = wanted.words.strip().lower().removeprefix("@")
+    return [(one >= words) & (one < words + _LAST) for one in _values(session, wanted)]
+
+
+def _values(session: Session, wanted: Wanted) -> list[ColumnElement[str]]:
+    """What the words are the beginning of, as the migration's indexes have it."""
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    values = (
+        [_domain(on_postgresql=on_postgresql)]
+        if wanted.words.strip().startswith("@")
+        else [
+            _plain(column, on_postgresql=on_postgresql)
+            for column in (col(Subscriber.address), col(Subscriber.name))
+        ]
+    )
+    return [one.collate("C" if on_postgresql else "NOCASE") for one in values]
 
 
 def _plain(column: Mapped[str | None], *, on_postgresql: bool) -> ColumnElement[str]:

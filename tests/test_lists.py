@@ -135,6 +135,18 @@ class TestReading:
         assert refusals(rows) == {2: "It is longer than 20,000 characters."}
         assert fields(rows)[-1] == ["a@x.example"]
 
+    def test_half_a_letter_of_utf_16_costs_its_own_line_alone(self) -> None:
+        data = (
+            "email\na@x.example\n".encode("utf-16")
+            + b"\x00\xd8"
+            + "\nb@x.example\n".encode("utf-16-le")
+        )
+
+        rows = rows_of(data)
+
+        assert fields(rows)[-1] == ["b@x.example"]
+        assert list(refusals(rows)) == [3]
+
     def test_a_nul_costs_its_own_line_alone(self) -> None:
         rows = rows_of(b"email\na\0@x.example\nb@x.example\n")
 
@@ -194,6 +206,25 @@ class TestColumns:
         assert columns.origin == origin.partition(",")[0]
         assert not isinstance(found, Refused)
         assert (found.address, found.there) == ("a@x.example", there)
+
+    def test_a_row_with_a_cell_too_many_or_too_few_is_refused(self, now: datetime) -> None:
+        """Its status would be read from another cell, and who left would be mailed."""
+        judge = Judge(columns_of(["name", "email", "status"], {}), AddressKeys("x"), now)
+
+        for fields in (["Ada", "a@x.example", "", "unsubscribed"], ["Ada", "a@x.example"]):
+            assert isinstance(judge.read(Record(2, fields)), Refused)
+        assert not isinstance(judge.read(Record(2, ["A", "a@x.example", "active", ""])), Refused)
+
+    def test_mailchimps_contacts_who_never_subscribed_are_not_taken(self, now: datetime) -> None:
+        heading = HEADINGS["Mailchimp"].split(",")
+        columns = columns_of(heading, {}, name="nonsubscribed_members_export_1.csv")
+
+        found = Judge(columns, AddressKeys("x"), now).read(
+            Record(2, ["a@x.example", "A", "B", "2", ""])
+        )
+
+        assert not isinstance(found, Refused)
+        assert found.there is There.unconfirmed
 
     def test_a_file_without_headings_is_read_by_its_addresses(self) -> None:
         columns = columns_of(["Ada", "ada@x.example"], {})
@@ -434,9 +465,27 @@ class TestTheCommand:
         assert isinstance(said.exception, FileRefused)
         assert "--consent" in str(said.exception)
 
-    @pytest.mark.parametrize(
-        ("name", "why"), [("missing.csv", "cannot be read"), (".", "cannot be read")]
-    )
+    def test_refused_lines_never_go_over_another_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "list.csv"
+        file.write_bytes(b"email\na@x.example\nnobody\n")
+
+        for words in (["--dry-run"], ["--consent", "Weekly"]):
+            said = CliRunner().invoke(
+                app, ["subscribers", "import", str(file), "--refused", str(file), *words]
+            )
+            assert isinstance(said.exception, FileRefused)
+        assert file.read_bytes() == b"email\na@x.example\nnobody\n"
+
+    def test_a_heading_that_cannot_be_read_is_asked_about(self, tmp_path: Path) -> None:
+        file = tmp_path / "list.csv"
+        file.write_bytes(b'"a"b,"email"\nx,a@x.example\n')
+
+        said = CliRunner().invoke(app, ["subscribers", "import", str(file), "--dry-run"])
+
+        assert isinstance(said.exception, FileRefused)
+        assert "first line" in str(said.exception)
+
+    @pytest.mark.parametrize(("name", "why"), [("missing.csv", "cannot be read")])
     def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(
         self, tmp_path: Path, name: str, why: str
     ) -> None:

@@ -15,7 +15,7 @@ from newsletter import importing
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
-from newsletter.importing import Outcome, Sheet
+from newsletter.importing import HEAD, Outcome, Sheet
 from subscribers.importing.bulk import Fate, Terms
 from subscribers.importing.records import FileRefused
 
@@ -164,6 +164,8 @@ def _refusals(where: Path, *, is_kept: bool) -> Iterator[BinaryIO]:
         return
     with _or_refused(where, "written"):
         where.touch(mode=0o600)
+        if where.stat().st_size and not where.read_bytes().startswith(HEAD):
+            raise FileRefused(f"{where} holds something else; name another file with --refused.")
     with where.open("r+b") as file:
         yield file
 

@@ -49,7 +49,6 @@ def find(  # noqa: PLR0913, PLR0917 - what one may ask for
     """A page of people, found by how they begin, by where they stand, or by a topic."""
     wanted = _wanted(q, status, topic)
     leaf = looking.page(session, wanted, after=after, size=_SHOWN)
-    counted = looking.count(session, wanted)
     asked = {
         name: value for name, value in (("q", q), ("status", status), ("topic", topic)) if value
     }
@@ -58,9 +57,9 @@ def find(  # noqa: PLR0913, PLR0917 - what one may ask for
         who=who,
         leaf=leaf,
         wanted=wanted,
-        counted=min(counted, looking.COUNTED),
-        is_more=counted > looking.COUNTED,
-        looked_at=looking.LOOKED_AT,
+        counted=min(leaf.count, looking.COUNTED),
+        is_more=leaf.count > looking.COUNTED,
+        looked_at=looking.LOOKED_AT if wanted.is_search else looking.NEWEST,
         statuses=list(SubscriberStatus),
         topics=listed(session),
         asked=urlencode(asked),

@@ -169,7 +169,8 @@ def _on_postgresql(
                         "joined_at": one.joined_at,
                     }
                     for one in new
-                ]
+                ],
+                default=str,
             ).decode(),
             "page": terms.page[:200],
             "wording": terms.wording[:1000],

@@ -49,10 +49,8 @@ class Judge:
         """Who *record* is about."""
         fields = record.fields
         address = _cell(fields, self._address)
-        if self._columns.is_heading(fields):
-            return _refused(record, "It names the columns once more.")
-        if not address:
-            return _refused(record, "There is no address in it.")
+        if reason := self._objection(fields, address):
+            return _refused(record, reason)
         try:
             normal = normal_form(address)
         except BadAddress as bad:
@@ -74,6 +72,15 @@ class Judge:
             joined_at=_moment(_cell(fields, self._joined), self._now),
             there=there,
         )
+
+    def _objection(self, fields: list[str], address: str) -> str | None:
+        if self._columns.is_heading(fields):
+            return "It names the columns once more."
+        width = len(self._columns.headings)
+        if width and len(fields) != width and (len(fields) < width or any(fields[width:])):
+            # One comma too many, and the cell that says who left is another.
+            return f"It has {len(fields)} cells, and the heading {width}: which is which?"
+        return None if address else "There is no address in it."
 
     def _name(self, fields: list[str]) -> str | None:
         name = _cell(fields, self._whole)

@@ -134,8 +134,11 @@ class Columns:
         }
 
 
-def columns_of(first: Sequence[str], said: Mapping[str, str]) -> Columns:
-    """What the columns under the row *first* mean; *said* names or numbers some. Raises FileRefused."""
+def columns_of(first: Sequence[str], said: Mapping[str, str], *, name: str = "") -> Columns:
+    """What the columns under the row *first* mean; *said* names or numbers some. Raises FileRefused.
+
+    Mailchimp names the file of contacts who never subscribed in the file's *name* alone.
+    """
     if any("@" in cell for cell in first) and not any(_plain(one) in _ADDRESSES for one in first):
         return _without_heading(first, said)
     plain = [_plain(cell) for cell in first]
@@ -161,9 +164,15 @@ def columns_of(first: Sequence[str], said: Mapping[str, str]) -> Columns:
         places=places,
         origin=origin.name if origin else "",
         headings=tuple(cell.strip()[:80] for cell in first),
-        everybody=origin.everybody if origin else None,
+        everybody=_everybody(origin, name) if origin else None,
         _turned=status is not None and plain[status].endswith("disabled"),
     )
+
+
+def _everybody(origin: Origin, name: str) -> There | None:
+    if origin.name == "Mailchimp" and _plain(name).startswith(("nonsubscribed", "non subscribed")):
+        return There.unconfirmed
+    return origin.everybody
 
 
 _ADDRESSES: Final = frozenset(_HEADINGS[Meaning.address])

@@ -75,7 +75,8 @@ def records(source: BinaryIO, manner: Manner) -> Iterator[Record | Refused]:
 
 def _records(source: BinaryIO, manner: Manner) -> Iterator[Record | Refused]:
     source.seek(0)
-    text = io.TextIOWrapper(source, encoding=manner.encoding, errors="surrogateescape")
+    # What is no text becomes a mark that costs its own line.
+    text = io.TextIOWrapper(source, encoding=manner.encoding, errors="replace")
     try:
         lines = _Lines(text)
         while (taken := lines.take()) is not None:

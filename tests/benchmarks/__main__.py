@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks import comparisons, embedded, lists, pages, sending
+from tests.benchmarks import comparisons, embedded, events, lists, pages, sending
 from tests.benchmarks.table import Figure, show
 
 Say = Callable[[str], None]
@@ -21,6 +21,7 @@ PARTS: Final[dict[str, Callable[[Path, Sequence[int], Say], list[Figure]]]] = {
     "sending": lambda folder, sizes, say: sending.measure(folder, list(sizes), say=say),
     "pages": pages.part,
     "comparisons": comparisons.part,
+    "events": events.part,
     "lists": lists.part,
     "embedded": lambda folder, _sizes, say: embedded.measure(folder, say=say),
 }

@@ -55,7 +55,7 @@ def reworded(now: datetime, **words: str) -> None:
 @on_both
 def test_an_editor_approves_what_the_page_shows_and_undoes_it(web: TestClient, ada: Staff) -> None:
     page = web.get(PAGE).text
-    assert "not left, each in the topics they chose: 1 copy as of now" in page
+    assert "not left, each in the topics and at the pace they chose: 1 copy as of now" in page
 
     done = web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
     approved = web.get(done.headers["location"]).text

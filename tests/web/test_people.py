@@ -60,7 +60,8 @@ class TestFinding:
     def test_by_how_an_address_a_name_or_a_domain_begins(self, words: str, whom: list[str]) -> None:
         with reading() as session:
             assert found(session, words) == whom
-            assert looking.count(session, Wanted(words)) == len(whom)
+            assert looking.page(session, Wanted(words), after=None, size=1).count == len(whom)
+            assert {one.address for one in looking.everybody(session, Wanted(words))} == set(whom)
 
     def test_whoever_was_erased_is_not_found(self) -> None:
         with unit_of_work() as session:
@@ -69,7 +70,29 @@ class TestFinding:
             ada.address, ada.address_key = None, None
         with reading() as session:
             assert found(session, "ada") == ["adam@other.example"]
-            assert looking.count(session, Wanted()) == 3
+            assert looking.page(session, Wanted(), after=None, size=1).count == 3
+
+    def test_what_was_not_looked_at_is_said_and_taken_along_all_the_same(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(looking, "LOOKED_AT", 1)
+        with reading() as session:
+            assert looking.page(session, Wanted("ada"), after=None, size=9).is_cut
+            assert len(list(looking.everybody(session, Wanted("ada")))) == 2
+
+    def test_readers_of_a_topic_are_looked_for_window_after_window(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(looking, "NEWEST", 2)
+        with unit_of_work() as session:
+            oldest = session.exec(select(Subscriber).order_by(col(Subscriber.id))).first()
+            for one in session.exec(select(Subscriber)):
+                one.topics = 4 if one is oldest else 1
+        with reading() as session:
+            first = looking.page(session, Wanted(topic=4), after=None, size=9)
+            assert (first.people, first.count, first.is_cut) == ([], 0, True)
+            second = looking.page(session, Wanted(topic=4), after=first.after, size=9)
+            assert [one.address for one in second.people] == ["Ada@Readers.example"]
 
     def test_page_after_page_everybody_once(self) -> None:
         seen: list[int | None] = []
