@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel
 
 from digests import halting
@@ -39,10 +40,8 @@ def recognise(session: Session, *, now: datetime) -> bool:
 
     Elsewhere, everything in it stops, letters to staff too. Before anything is claimed.
     """
-    known, here = session.get(Instance, _ONE), _mark(session)
-    if known is None:
-        session.add(Instance(mark=here, since=now))
-        return True
+    here = _mark(session)
+    known = _first(session, here, now=now)
     if known.mark == here:
         return True
     halting.halt(session, by="the guard against copies", reason=_REASON, now=now, restored=True)
@@ -53,11 +52,20 @@ def recognise(session: Session, *, now: datetime) -> bool:
 def claim(session: Session, *, now: datetime) -> None:
     """From now on the store belongs here."""
     here = _mark(session)
-    known = session.get(Instance, _ONE)
-    if known is None:
-        session.add(Instance(mark=here, since=now))
-    elif known.mark != here:
+    known = _first(session, here, now=now)
+    if known.mark != here:
         known.mark, known.since = here, now
+
+
+def _first(session: Session, here: str, *, now: datetime) -> Instance:
+    """The row, made by whoever comes first: on a fresh store everybody starts at the same moment."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.connection().execute(
+        dialect.insert(SQLModel.metadata.tables["instance"])
+        .values(id=_ONE, mark=here, since=now)
+        .on_conflict_do_nothing()
+    )
+    return session.get_one(Instance, _ONE, populate_existing=True)
 
 
 def _mark(session: Session) -> str:

@@ -1,5 +1,7 @@
 """A store that turns up somewhere else, however it was copied, mails nobody until an operator says so."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -28,6 +30,17 @@ class TestACopy:
                 assert instance.recognise(session, now=now)
         with reading() as session:
             assert halts(session) == set()
+
+    def test_everybody_may_start_on_a_fresh_one_at_the_same_moment(self, now: datetime) -> None:
+        start = threading.Barrier(4)
+
+        def begins(_: int) -> bool:
+            start.wait(10)
+            with unit_of_work() as session:
+                return instance.recognise(session, now=now)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(begins, range(4))) == [True] * 4
 
     def test_elsewhere_it_mails_nobody_until_somebody_says_that_it_is_the_one(
         self, now: datetime, configure: Configure
