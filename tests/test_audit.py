@@ -29,6 +29,7 @@ NO_DECISION: Final = {
     *("beat", "demo", "run", "worker", "migrate"),
     "preflight",  # keeps what links answered
     "recount",  # the same of figures
+    "reconcile",  # keeps what a provider tells, as its webhook does
     "reclass",  # counts anew by the rules that the code has
     "schedule",  # its callback installs the files on a first start
 }

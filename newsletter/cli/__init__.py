@@ -22,7 +22,7 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "approvals": ("approve", "refuse", "undo"),
     "preflight": ("preflight",),
-    "books": ("receipt", "why", "settle", "archive", "reclass"),
+    "books": ("receipt", "why", "settle", "archive", "reclass", "reconcile"),
     "reports": ("report", "recount"),
     "status": ("status", "top"),
     "doctor": ("doctor",),

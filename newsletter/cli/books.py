@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from digests.models import Batch, BatchStatus
 from digests.receipt import Receipt, receipt
-from newsletter import answers, clicks, decisions, production
+from newsletter import answers, clicks, decisions, hearing, production
 from newsletter.cli.digests import AsJson, Issue
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
@@ -20,7 +20,7 @@ from newsletter.database import reading, unit_of_work
 def register(app: typer.Typer) -> None:
     """Add the commands about an edition's books."""
     app.command("receipt")(books)
-    for command in (why, settle, archive, reclass):
+    for command in (why, settle, archive, reclass, reconcile):
         app.command(command.__name__)(command)
 
 
@@ -50,6 +50,27 @@ def archive(issue: Issue, by: By = "") -> None:
     typer.echo(
         f"{issue} is archived: {archived.audience:,} rows of the ledger are gone, its books stay."
     )
+
+
+def reconcile(issue: Issue = "latest", as_json: AsJson = False) -> None:
+    """Ask the provider what became of an edition's copies, and keep what its webhook did not tell.
+
+    SendGrid, Mailgun and Brevo can be asked by batch. Nothing counts twice. Exit status 1 when a
+    provider could not be asked about some of it.
+
+    Example: `newsletter reconcile 2026-W48`
+    """
+    with reading() as session:
+        digest_id = production.by_issue(session, issue).id or 0
+    heard = hearing.catch_up(digest_id, clock=utc_now)
+    if as_json:
+        print_json({"batches": heard.batches, "new": heard.new, "stopped": heard.stopped or None})
+    else:
+        typer.echo(f"{heard.batches:,} batches asked about, {heard.new:,} events were new.")
+        if heard.stopped:
+            typer.echo(f"newsletter: {heard.stopped}.", err=True)
+    if heard.stopped:
+        raise typer.Exit(1)
 
 
 def reclass(issue: Issue = "latest") -> None:

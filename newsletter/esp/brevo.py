@@ -28,8 +28,10 @@ from newsletter.esp import (
 )
 from newsletter.esp.brevo_checks import examine
 from newsletter.esp.brevo_events import CUSTOM_HEADER, Inbound, custom_value
+from newsletter.esp.brevo_history import history
 from newsletter.esp.brevo_lists import BrevoLists
 from newsletter.esp.checks import Account, Wanted
+from newsletter.esp.history import Chapter
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import RESERVED, check, headers_of
 from newsletter.esp.lists import Lists
@@ -127,6 +129,12 @@ class Brevo:
     def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
         """The event of one post, or several where Brevo batches them."""
         return self._inbound.events(headers, body, now=now)
+
+    def history(
+        self, batch: str, *, since: datetime, now: datetime, after: str | None = None
+    ) -> Chapter | CannotTell:
+        """What the event report holds of *batch*."""
+        return history(partial(ask, self._http), batch, since=since, now=now, after=after)
 
     def examine(self, wanted: Wanted) -> Account:
         """How the account stands: its key, the domain, the transactional webhook."""

@@ -29,11 +29,13 @@ from newsletter.esp import (
     Unsendable,
 )
 from newsletter.esp.checks import Account, Wanted
+from newsletter.esp.history import Chapter
 from newsletter.esp.http import ask, client, post, until
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.lists import Lists
 from newsletter.esp.mailgun_checks import examine
 from newsletter.esp.mailgun_events import BATCH_VARIABLE, DELIVERY_VARIABLE, Inbound
+from newsletter.esp.mailgun_history import history
 from newsletter.esp.mailgun_lists import MailgunLists
 from newsletter.esp.merging import ADDRESS, REF, Stencil, converted, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, odd_positions, positions_named, text_in
@@ -156,6 +158,13 @@ class Mailgun:
         """The one event of a signed post, with the token that its scheme allows once."""
         del headers  # Mailgun signs inside the body
         return self._inbound.events(body, now=now)
+
+    def history(
+        self, batch: str, *, since: datetime, now: datetime, after: str | None = None
+    ) -> Chapter | CannotTell:
+        """What the event log holds of *batch*."""
+        call = partial(ask, self._http)
+        return history(call, self._domain, batch, since=since, now=now, after=after)
 
     def examine(self, wanted: Wanted) -> Account:
         """How the domain stands: its state, records, tracking and webhooks."""

@@ -56,7 +56,7 @@ class Inbound:
         entry = told.get("event-data")
         if not isinstance(entry, dict):
             raise BadPayload("Mailgun", "it holds no event")
-        return [_event(entry, token, now=now)]
+        return [event_of(entry, token, now=now)]
 
     def _verified(self, signature: Fields, *, now: datetime) -> str:
         if not self._key:
@@ -80,7 +80,8 @@ def _read(body: bytes) -> object:
         return None
 
 
-def _event(entry: Fields, token: str, *, now: datetime) -> Event:
+def event_of(entry: Fields, token: str | None = None, *, now: datetime) -> Event:
+    """One event, as a webhook posts it and as the log holds it. *token*: of the post's signature."""
     said, own_id = text(entry, "event") or "", text(entry, "id")
     variables, seen_by = fields_of(entry.get("user-variables")), fields_of(entry.get("client-info"))
     headers = fields_of(fields_of(entry.get("message")).get("headers"))

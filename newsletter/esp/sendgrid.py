@@ -24,6 +24,7 @@ from newsletter.esp import (
     Unknown,
 )
 from newsletter.esp.checks import Account, Wanted
+from newsletter.esp.history import Chapter
 from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import RESERVED, check, headers_of
 from newsletter.esp.lists import Lists
@@ -40,6 +41,7 @@ from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.room import fitted
 from newsletter.esp.sendgrid_checks import examine
 from newsletter.esp.sendgrid_events import BATCH_ARG, DELIVERY_ARG, Inbound
+from newsletter.esp.sendgrid_history import history
 from newsletter.esp.sendgrid_lists import SendGridLists
 
 _COPIES: Final = 1000
@@ -132,6 +134,13 @@ class SendGrid:
     def events(self, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Sequence[Event]:
         """The events of one signed post, up to some thousands."""
         return self._inbound.events(headers, body, now=now)
+
+    def history(
+        self, batch: str, *, since: datetime, now: datetime, after: str | None = None
+    ) -> Chapter | CannotTell:
+        """The last word of the Email Logs on each message of *batch*."""
+        del since, after  # the category is the batch's own, and one answer holds it whole
+        return history(partial(ask, self._http), batch, now=now)
 
     def examine(self, wanted: Wanted) -> Account:
         """How the account stands: its key, the domain, the event webhook."""

@@ -23,6 +23,7 @@ MODULES: Final = (
     "newsletter.tasks.examining",
     "newsletter.tasks.bounces",
     "newsletter.tasks.listing",
+    "newsletter.tasks.hearing",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -45,6 +46,7 @@ SELDOM: Final[dict[str, float]] = {
     "newsletter.examine": 60.0,
     "newsletter.soft_bounces": 600.0,
     "newsletter.take_over": 3600.0,
+    "newsletter.hear": 900.0,
     "newsletter.tidy": 3600.0,
 }
 

@@ -77,7 +77,7 @@ def seen(session: Session, known: Overview) -> Seen:
             for send in known.sends
             if (since := _still_since(session, send, known)) is not None
         },
-        without_events=_without_events(session, now=known.at),
+        without_events=without_events(session, now=known.at),
         about_to_break=_about_to_break(session, now=known.at),
     )
 
@@ -164,7 +164,8 @@ def _about_to_break(session: Session, *, now: datetime) -> tuple[Condition, ...]
     )
 
 
-def _without_events(session: Session, *, now: datetime) -> tuple[str, ...]:
+def without_events(session: Session, *, now: datetime) -> tuple[str, ...]:
+    """The editions of which copies were accepted a while ago, and no event has come."""
     limit = settings().alerts.silence
     if not limit:
         return ()

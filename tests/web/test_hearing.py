@@ -1,0 +1,132 @@
+"""Events that no webhook told: asked for by batch, kept once, whichever way they came."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from freezegun import freeze_time
+from typer.testing import CliRunner
+
+from newsletter import hearing, links, recording
+from newsletter.cli import app
+from newsletter.database import reading, unit_of_work
+from newsletter.esp import CannotTell, Event, EventKind
+from newsletter.esp.history import Chapter
+from newsletter.tasks.hearing import hear
+from subscribers.engagement import people_by_kind
+from tests.web.scene import ADA, Sent, on_both, status_of
+
+Chapters = list[Chapter | CannotTell]
+
+
+@dataclass
+class Memory:
+    """A provider that remembers what a test says."""
+
+    chapters: Chapters
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def history(
+        self, batch: str, *, since: datetime, now: datetime, after: str | None = None
+    ) -> Chapter | CannotTell:
+        assert since < now
+        self.asked.append((batch, after))
+        return self.chapters[int(after or 0)]
+
+
+@pytest.fixture
+def remembers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Memory]:
+    def there(*chapters: Chapter | CannotTell) -> Memory:
+        memory = Memory(list(chapters))
+        monkeypatch.setattr(hearing, "provider", lambda _name: memory)
+        monkeypatch.setattr(hearing, "wait_for_a_call", lambda *_, **__: True)
+        return memory
+
+    return there
+
+
+def by_address(address: str, kind: EventKind, at: datetime) -> Event:
+    """As logs tell: no reference of ours, and a key of the log's own."""
+    return Event(key=f"logs-{kind}-{address}", kind=kind, occurred_at=at, address=address)
+
+
+def counted(digest_id: int) -> dict[str, int]:
+    with reading() as session:
+        return people_by_kind(session, digest_id)
+
+
+@on_both
+@pytest.mark.usefixtures("web")
+class TestCatchingUp:
+    def test_what_is_new_is_kept_and_takes_effect_once(
+        self, sent: Sent, now: datetime, remembers: Callable[..., Memory]
+    ) -> None:
+        later = now + timedelta(hours=1)
+        memory = remembers(
+            Chapter((by_address(ADA.upper(), EventKind.delivered, now),), "1"),
+            Chapter(
+                (
+                    by_address("grace@readers.example", EventKind.hard_bounced, now),
+                    by_address("stranger@readers.example", EventKind.delivered, now),
+                    by_address("no address", EventKind.delivered, now),
+                ),
+                None,
+            ),
+        )
+
+        first = hearing.catch_up(sent.digest_id, clock=lambda: later)
+        second = hearing.catch_up(sent.digest_id, clock=lambda: later)
+
+        assert (first.batches, first.new, first.stopped) == (1, 2, "")
+        assert second.new == 0
+        assert counted(sent.digest_id) == {"delivered": 1, "hard_bounced": 1}
+        assert status_of(sent.grace) == "bounced"
+        assert memory.asked[:2] == [
+            (links.batch_tag(sent.digest_id, 1), after) for after in (None, "1")
+        ]
+
+    def test_what_a_webhook_has_told_is_not_told_again_by_a_log(
+        self, sent: Sent, now: datetime, remembers: Callable[..., Memory]
+    ) -> None:
+        reference = links.ref(links.signer().all_for(sent.digest_id, sent.ada))
+        webhook = Event(key="evt-1", kind=EventKind.delivered, occurred_at=now, delivery=reference)
+        with unit_of_work() as session:
+            recording.record_events(session, "sendgrid", [webhook], now=now)
+        remembers(Chapter((by_address(ADA, EventKind.delivered, now),), None))
+
+        heard = hearing.catch_up(sent.digest_id, clock=lambda: now + timedelta(hours=1))
+
+        assert heard.new == 0
+        # And the other way about: a late webhook adds a row, and no person.
+        with unit_of_work() as session:
+            recording.record_events(session, "sendgrid", [webhook], now=now)
+        assert counted(sent.digest_id) == {"delivered": 1}
+
+    def test_a_provider_that_cannot_tell_stops_it_with_its_reason(
+        self, sent: Sent, now: datetime, remembers: Callable[..., Memory]
+    ) -> None:
+        remembers(CannotTell("SendGrid asks us to slow down"))
+
+        said = CliRunner().invoke(app, ["reconcile", sent.issue])
+
+        assert said.exit_code == 1
+        assert "SendGrid asks us to slow down" in said.output
+        assert now
+
+
+@on_both
+@pytest.mark.usefixtures("web")
+def test_after_a_long_silence_the_tick_asks_by_itself(
+    sent: Sent, now: datetime, remembers: Callable[..., Memory]
+) -> None:
+    memory = remembers(Chapter((by_address(ADA, EventKind.delivered, now),), None))
+
+    with freeze_time(now + timedelta(hours=2)):
+        hear()
+
+    assert len(memory.asked) == 1, "its copies were accepted long ago, and nothing was heard"
+    assert counted(sent.digest_id) == {"delivered": 1}
+    with freeze_time(now + timedelta(hours=3)):
+        hear()
+    assert len(memory.asked) == 1, "the silence is over"
