@@ -18,6 +18,9 @@ SIZES ?=
 ONLY ?=
 ARGS ?=
 
+# Every process that is started here reads what the one before it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run demo web worker beat sandbox setup setup-tests test check format lint types imports \

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -219,6 +219,42 @@ def _compiled_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _templates_compiled_once() -> Iterator[None]:
+    """The same of templates: which they are does not depend on a test."""
+    from jinja2 import BytecodeCache, Environment  # noqa: PLC0415 - with the pages
+    from jinja2.bccache import Bucket  # noqa: PLC0415 - the same
+
+    from newsletter.rendering import typesetting  # noqa: PLC0415 - the same
+    from newsletter.web import pages  # noqa: PLC0415 - the same
+
+    class Kept(BytecodeCache):
+        def __init__(self) -> None:
+            self.code: dict[str, bytes] = {}
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            if bucket.key in self.code:
+                bucket.bytecode_from_string(self.code[bucket.key])
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            self.code[bucket.key] = bucket.bytecode_to_string()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (typesetting, pages):
+            patch.setattr(module, "Environment", partial(Environment, bytecode_cache=Kept()))
+        yield
+
+
+#: What these keep depends on what they are given alone.
+_PURE: Final = (
+    "digests.quotes",
+    "newsletter.accounts.register",
+    "newsletter.archive.picture",
+    "newsletter.preflight",
+    "newsletter.rendering.mjml",
+)
+
+
 def forget() -> None:
     """Let go of everything the service has cached, its engine first."""
     store = sys.modules.get("newsletter.database")
@@ -235,6 +271,7 @@ def _caches(_modules: int) -> list[Any]:
         value
         for name, module in list(sys.modules.items())
         if name.partition(".")[0] in {"newsletter", "digests", "subscribers"}
+        and not name.startswith(_PURE)
         for value in list(vars(module).values())
         if hasattr(value, "cache_clear") and value.__module__ == name
     ]

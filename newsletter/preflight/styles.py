@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Final
 
 from newsletter.preflight.mail import Node
@@ -32,7 +33,7 @@ class _Simple:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """One selector with its declarations: value and whether it is important, by property."""
 
@@ -44,7 +45,7 @@ class Rule:
         """Whether its selector selects *node*."""
         return _fits(self.chain, node)
 
-    @property
+    @cached_property
     def specificity(self) -> tuple[int, int, int]:
         """Ids, classes, tags."""
         return (
@@ -83,8 +84,12 @@ class Sheet:
         return {name: value for name, (_, value) in won.items()}
 
 
-def declared(block: str) -> dict[str, tuple[str, bool]]:
-    """The declarations of *block*; a shorthand background counts as its colour."""
+@lru_cache(maxsize=1024)
+def declared(block: str) -> Mapping[str, tuple[str, bool]]:
+    """The declarations of *block*; a shorthand background counts as its colour.
+
+    A mail says the same few hundreds of times over.
+    """
     found: dict[str, tuple[str, bool]] = {}
     for declaration in block.split(";"):
         name, _, value = declaration.partition(":")

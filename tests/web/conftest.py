@@ -19,7 +19,8 @@ from newsletter.providers import provider
 from newsletter.web.app import create_app
 from tests.conftest import Configure
 from tests.processes import free_port, running, wait_until
-from tests.web.scene import DESKTOP, Sent, a_reader, a_sent_edition, link
+from tests.soundness import DESKTOP
+from tests.web.scene import Sent, a_reader, a_sent_edition, link
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 from sqlmodel import Session, col, select
@@ -20,20 +20,11 @@ from subscribers.engagement import Engagement
 from subscribers.models import Subscriber
 from subscribers.subscription import add_confirmed
 
-if TYPE_CHECKING:
-    from playwright.sync_api import ViewportSize
-
 #: For claims about what is stored; a page looks the same on either.
 on_both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 DATA: Final = Path(__file__).parent.parent / "data"
 ADA: Final = "ada@readers.example"
-PHONE: Final["ViewportSize"] = {"width": 390, "height": 844}
-DESKTOP: Final["ViewportSize"] = {"width": 1200, "height": 800}
-#: Colours do not depend on the width: each scheme and each width is looked at once.
-LOOKS: Final = pytest.mark.parametrize(
-    ("size", "scheme"), [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone, dark", "desktop, light"]
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from sqlmodel import col, select, update
 
 from digests import versions
@@ -15,21 +14,11 @@ from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.service_mail import ServiceMail
-from tests.web.scene import DESKTOP, PHONE, a_draft, a_reader
+from tests.soundness import DESKTOP, is_sound
+from tests.web.scene import a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 
 pytestmark = pytest.mark.browser
-
-
-def look(page: Page, name: str) -> None:
-    for scheme, viewport in (("light", DESKTOP), ("dark", PHONE)):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        page.set_viewport_size(viewport)
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-        assert page.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        ), name
 
 
 def test_from_the_mailed_link_to_the_closed_books_with_second_thoughts_between(
@@ -51,14 +40,14 @@ def test_from_the_mailed_link_to_the_closed_books_with_second_thoughts_between(
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
     page.goto(site + mailed_path())
-    look(page, "approval-draft")
+    is_sound(page, "approval-draft")
     page.get_by_role("button", name="Approve 2026-W48").click()  # the browser asks for the word
     expect(page.get_by_label("Why it may go despite the warning")).to_be_focused()
     page.keyboard.type("Short on purpose.")
     page.get_by_role("button", name="Approve 2026-W48").press("Enter")
     expect(page.get_by_role("heading", name="Approved by Ada")).to_be_visible()
     expect(page.locator("time[data-until]")).to_contain_text("1 h 59 min")
-    look(page, "approval-approved")
+    is_sound(page, "approval-approved")
 
     page.get_by_role("button", name="Undo the approval").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("taken back")
@@ -73,7 +62,7 @@ def test_from_the_mailed_link_to_the_closed_books_with_second_thoughts_between(
         [digest_id] = dispatch.start_due(session, now=utc_now() + timedelta(seconds=2))
     expect(page.get_by_role("heading", name="On its way")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("button", name="Undo the approval")).to_be_visible()
-    look(page, "approval-sending")
+    is_sound(page, "approval-sending")
 
     with unit_of_work() as session:
         session.execute(update(Batch).values(status=BatchStatus.accepted, fence=1))
@@ -82,7 +71,7 @@ def test_from_the_mailed_link_to_the_closed_books_with_second_thoughts_between(
         dispatch.close_finished(session, now=utc_now())
     expect(page.get_by_role("heading", name="It went out")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("The books are closed")).to_be_visible()
-    look(page, "approval-sent")
+    is_sound(page, "approval-sent")
     context.close()
     assert complaints == []
     with reading() as session:

@@ -3,32 +3,19 @@
 from datetime import datetime, timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from newsletter.accounts import audit, tokens
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
-from tests.web.scene import DESKTOP, PHONE
+from tests.soundness import DESKTOP, is_sound
 from tests.web.staffing import an_account, comes_in, signed_in_browser
 from tests.web.test_mailed_link import ADA, mailed_path
 from tests.web.test_second_step import code_at
 
 pytestmark = pytest.mark.browser
-
-
-def look(page: Page, name: str) -> None:
-    """Axe has nothing to say by day and by night, and the page fits a phone."""
-    for scheme, viewport in (("light", DESKTOP), ("dark", PHONE)):
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        page.set_viewport_size(viewport)
-        found = Axe().run(page)
-        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-        assert page.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        ), name
 
 
 def test_in_by_a_mailed_link_and_from_then_on_by_a_code_as_well(
@@ -85,7 +72,7 @@ def test_axe_finds_nothing_at_the_door_and_behind_it(
     page.get_by_label("Email address").fill(ADA)
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    look(page, "door")
+    is_sound(page, "door")
 
     me = signed_in_browser(context, site, now=now)
     comes_in(roles={Role.editor}, name="Grace", now=now)
@@ -110,5 +97,5 @@ def test_axe_finds_nothing_at_the_door_and_behind_it(
         ("audit", "/audit"),
     ):
         page.goto(site + path)
-        look(page, name)
+        is_sound(page, name)
     context.close()

@@ -151,9 +151,7 @@ def test_a_body_that_is_no_form_at_all_is_refused_for_its_size(web: TestClient, 
     assert status_of(sent.ada) == "active"
 
 
-@effort(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 27), other=st.sampled_from(ALPHABET))
 def test_any_other_character_anywhere_makes_it_nobodys_link(
     web: TestClient, sent: Sent, place: int, other: str

@@ -11,7 +11,6 @@ from typing import Final
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
@@ -21,7 +20,8 @@ from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.tasks import ticks
 from tests.processes import wait_until
-from tests.web.scene import DESKTOP, PHONE, a_draft, a_reader
+from tests.soundness import DESKTOP, PHONE, is_sound
+from tests.web.scene import a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
@@ -34,15 +34,6 @@ _OWN: Final = re.compile(
     r"|on (?:\[%joined%\]|an earlier day|\d+ \w+ 20\d\d)\.|\[%kept%\]"
 )
 _ARCHIVES: Final = re.compile(r"<!--archive-->.*?<!--/archive-->", re.DOTALL)
-
-
-def is_sound(page: Page) -> None:
-    """Nothing for axe to find, and nothing to scroll to sideways."""
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate(
-        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    )
 
 
 def drag(page: Page, number: int, *, onto: int) -> None:
