@@ -15,7 +15,6 @@ from newsletter.links import CopyRef, Purpose
 from subscribers import engagement
 from subscribers.classing import Click, persons
 from subscribers.engagement import Engagement, Observation
-from subscribers.models import Subscriber
 
 KIND: Final = "clicked"
 
@@ -43,14 +42,12 @@ def target(session: Session, link: str, number: int) -> str | None:
 def record(session: Session, followed: Sequence[Followed], *, now: datetime) -> int:
     """Keep clicks and class them, together with what else was clicked in the same copies.
 
-    Only of readers who may be tracked. Each link counts once for a copy and a trait.
-    Returns how many were new.
+    Each link counts once for a copy and a trait. Returns how many were new.
     """
     named = [(links.copy_of(one.link, Purpose.click), one) for one in followed]
-    tracked = _tracked(session, {copy.subscriber_id for copy, _ in named if copy is not None})
     seen: dict[tuple[int, str], Observation] = {}
     for copy, one in named:
-        if copy is None or copy.subscriber_id not in tracked:
+        if copy is None:
             continue
         key = f"click:{copy.subscriber_id}:{one.number}:{one.trait}"
         seen[copy.digest_id, key] = Observation(
@@ -140,16 +137,6 @@ def reclass_edition(session: Session, digest_id: int, *, at_most: int = 1000) ->
         changed += reclass(session, digest_id, [person for person in people if person])
         last = people[-1] or 0
     return changed
-
-
-def _tracked(session: Session, people: set[int]) -> set[int | None]:
-    return set(
-        session.scalars(
-            select(col(Subscriber.id)).where(
-                col(Subscriber.id).in_(people), col(Subscriber.tracking)
-            )
-        )
-    )
 
 
 def _links_of(session: Session, copy: CopyRef) -> tuple[str, ...]:

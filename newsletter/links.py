@@ -11,8 +11,9 @@ a former secret still verifies (the first byte says which secret signed).
 import hashlib
 import hmac
 import re
-from base64 import b64encode, urlsafe_b64decode
-from collections.abc import Callable, Iterable
+from base64 import b64encode
+from binascii import a2b_base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -52,7 +53,9 @@ _TAG: Final = 16  # characters: 12 bytes of the hash
 _REF_TAG: Final = 4  # characters: 3 bytes, for the reference that providers echo
 _OWN: Final = 96  # characters: the head, the tags of five purposes and the reference's
 _NEIGHBOURS: Final = 5  # tags in one hash of 60 bytes
+_HEAD_BYTES, _TAG_BYTES, _REF_TAG_BYTES = 9, 12, 3  # of the same, decoded
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
+_PLAIN: Final = str.maketrans("-_", "+/")
 
 
 class Signer:
@@ -119,6 +122,20 @@ class Signer:
             made.append(tags[slot * _TAG : slot * _TAG + _TAG])
         return made
 
+    def tag(self, head: bytes, purpose: Purpose | None) -> bytes:
+        """What proves that *head* stands in a link for *purpose*; None: in a delivery reference."""
+        if purpose is Purpose.verdict:
+            block, slot = divmod(int.from_bytes(head[4:]), _NEIGHBOURS)
+            hashed = self._shared.copy()
+            hashed.update(head[:4] + block.to_bytes(5))
+            return hashed.digest()[slot * _TAG_BYTES :][:_TAG_BYTES]
+        hashed = self._keyed.copy()
+        hashed.update(head)
+        tags = hashed.digest()
+        if purpose is None:
+            return tags[-_REF_TAG_BYTES:]
+        return tags[purpose * _TAG_BYTES :][:_TAG_BYTES]
+
 
 def token(all_tags: str, purpose: Purpose) -> str:
     """The 28 characters of a link, out of what ``Signer.all_for`` made."""
@@ -176,27 +193,26 @@ def signer() -> Signer:
 
 def copy_of(link: str, purpose: Purpose) -> CopyRef | None:
     """The copy that *link* names, None unless it was signed for *purpose*."""
-    return _verified(link, lambda tags: token(tags, purpose)) if len(link) == _HEAD + _TAG else None
+    return _verified(link, purpose) if len(link) == _HEAD + _TAG else None
 
 
 def copy_of_ref(reference: str) -> CopyRef | None:
     """The copy that an event's delivery reference names, None if it is not one of ours."""
-    return _verified(reference, ref) if len(reference) == _HEAD + _REF_TAG else None
+    return _verified(reference, None) if len(reference) == _HEAD + _REF_TAG else None
 
 
-def _verified(link: str, cut: Callable[[str], str]) -> CopyRef | None:
+def _verified(link: str, purpose: Purpose | None) -> CopyRef | None:
+    """The copy that *link* names when its tag is that of *purpose*, or of a reference (None)."""
+    if "+" in link or "/" in link:
+        return None  # the other alphabet: no link of ours, though it would say the same
     try:
-        head = urlsafe_b64decode(link[:_HEAD])
+        raw = a2b_base64(link.translate(_PLAIN), strict_mode=True)
     except ValueError:
         return None
-    if len(head) != 9:  # noqa: PLR2004 - what 12 characters encode
-        return None
-    digest_id, subscriber_id = int.from_bytes(head[1:4]), int.from_bytes(head[4:])
+    head, tag = raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
     for candidate in _signers():
-        if candidate.key_no == head[0]:
-            expected = cut(candidate.all_for(digest_id, subscriber_id))
-            if hmac.compare_digest(expected.encode(), link.encode()):
-                return CopyRef(digest_id, subscriber_id)
+        if candidate.key_no == head[0] and hmac.compare_digest(candidate.tag(head, purpose), tag):
+            return CopyRef(int.from_bytes(head[1:4]), int.from_bytes(head[4:]))
     return None
 
 

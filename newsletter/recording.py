@@ -27,7 +27,6 @@ _STOPS: Final = {
 
 
 _EFFECTIVE: Final = frozenset({*_STOPS, EventKind.unsubscribed})
-_TRACKING: Final = frozenset({EventKind.opened, EventKind.clicked})
 
 
 class WebhookToken(SQLModel, table=True):
@@ -57,7 +56,6 @@ def record_events(
     seen: list[Observation] = []
     effects: list[tuple[Observation, Event]] = []
     copies = [links.copy_of_ref(event.delivery) if event.delivery else None for event in events]
-    silent = _who_is_not_tracked(session, events, copies)
     foreign = 0
     for event, copy in zip(events, copies, strict=True):
         of_ours = copy is not None or not event.delivery
@@ -72,8 +70,6 @@ def record_events(
                 seen.append(about)
                 if event.kind in _EFFECTIVE and about.subscriber_id is not None:
                     effects.append((about, event))
-            continue
-        if event.kind in _TRACKING and copy.subscriber_id in silent:
             continue
         seen.append(
             Observation(
@@ -101,27 +97,19 @@ def record_events(
 
 def record_open(session: Session, link: str, *, machine: bool, now: datetime) -> bool:
     """Our own pixel was loaded. True when it counts: a genuine link, a reader who may be tracked, new."""
-    return record_opens(session, [(link, machine)], now=now) == 1
+    copy = links.copy_of(link, links.Purpose.open)
+    return copy is not None and record_opens(session, [(copy, machine)], now=now) == 1
 
 
-def record_opens(session: Session, opens: Sequence[tuple[str, bool]], *, now: datetime) -> int:
-    """Our own pixel was loaded many times: each a link, and whether a machine did it.
+def record_opens(
+    session: Session, opens: Sequence[tuple[links.CopyRef, bool]], *, now: datetime
+) -> int:
+    """Our own pixel was loaded many times: in which copy, and whether a machine did it.
 
-    Returns how many count; a few statements, however many there are.
+    Returns how many count; one statement, however many there are.
     """
-    copies = [(links.copy_of(link, links.Purpose.open), machine) for link, machine in opens]
-    people = {copy.subscriber_id for copy, _ in copies if copy is not None}
-    may_be_tracked = set(
-        session.exec(
-            select(col(Subscriber.id)).where(
-                col(Subscriber.id).in_(people), col(Subscriber.tracking)
-            )
-        )
-    )
     seen: dict[str, Observation] = {}
-    for copy, machine in copies:
-        if copy is None or copy.subscriber_id not in may_be_tracked:
-            continue
+    for copy, machine in opens:
         reader = Reader.machine if machine else Reader.unknown
         key = f"open:{copy.subscriber_id}:{reader}"
         seen[f"{copy.digest_id}:{key}"] = Observation(
@@ -157,23 +145,6 @@ def unsubscribe(session: Session, link: str, *, how: str, why: str = "", now: da
     if left:
         _observe_leaving(session, copy, how=how, now=now)
     return True
-
-
-def _who_is_not_tracked(
-    session: Session, events: Sequence[Event], copies: Sequence[links.CopyRef | None]
-) -> set[int]:
-    """Of the readers behind these opens and clicks, those who said that they want no tracking."""
-    people = {
-        copy.subscriber_id
-        for event, copy in zip(events, copies, strict=True)
-        if copy and event.kind in _TRACKING
-    }
-    if not people:
-        return set()
-    found = select(Subscriber.id).where(
-        col(Subscriber.id).in_(people), col(Subscriber.tracking).is_(False)
-    )
-    return {person for person in session.exec(found) if person is not None}
 
 
 def _is_replayed(session: Session, provider: str, event: Event, *, now: datetime) -> bool:

@@ -11,7 +11,10 @@ from sqlalchemy import Column, Enum, Index, func, text
 from sqlalchemy.dialects import sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from subscribers.models import BIG
+from subscribers.models import BIG, Subscriber
+
+#: What is only known of a reader who lets us know it.
+TRACKING: Final = frozenset({"opened", "clicked"})
 
 
 class Reader(StrEnum):
@@ -76,15 +79,28 @@ _ON_POSTGRESQL: Final = text(
     FROM json_to_recordset(CAST(:rows AS json))
          AS seen (digest_id integer, event_key text, subscriber_id bigint, kind text,
                   occurred_at timestamptz, provider text, reader text, why text, reason text)
+    WHERE kind NOT IN ('opened', 'clicked')
+       OR EXISTS (SELECT 1 FROM subscriber WHERE subscriber.id = seen.subscriber_id AND tracking)
     ON CONFLICT DO NOTHING
     """
 )
 
 
 def record(session: Session, observations: Sequence[Observation], *, now: datetime) -> int:
-    """Keep what is new among *observations*, all or none; returns how many were new."""
+    """Keep what is new among *observations*, all or none; returns how many were new.
+
+    Opens and clicks only of readers who may be tracked: this is the one door they come by.
+    """
     if not observations:
         return 0
+    on_postgresql = session.get_bind().dialect.name == "postgresql"
+    if not on_postgresql:
+        tracked = _tracked(session, observations)
+        observations = [
+            seen
+            for seen in observations
+            if seen.kind not in TRACKING or seen.subscriber_id in tracked
+        ]
     rows = [
         {
             "digest_id": seen.digest_id,
@@ -100,7 +116,7 @@ def record(session: Session, observations: Sequence[Observation], *, now: dateti
         }
         for seen in observations
     ]
-    if session.get_bind().dialect.name == "postgresql":
+    if on_postgresql:
         # One value for all of them: a parameter for each costs several times what storing does.
         return (
             session.connection()
@@ -116,6 +132,12 @@ def record(session: Session, observations: Sequence[Observation], *, now: dateti
         rows,
     )
     return stored.rowcount
+
+
+def _tracked(session: Session, observations: Sequence[Observation]) -> set[int | None]:
+    people = {seen.subscriber_id for seen in observations if seen.kind in TRACKING}
+    wanted = select(col(Subscriber.id)).where(col(Subscriber.id).in_(people), Subscriber.tracking)
+    return set(session.exec(wanted)) if people else set()
 
 
 def known(session: Session, observations: Sequence[Observation]) -> set[tuple[int, str]]:

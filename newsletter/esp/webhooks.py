@@ -80,7 +80,7 @@ def fields_of(value: object) -> Fields:
 def text(fields: Fields, name: str) -> str | None:
     """The text under *name*, a number as text, or None."""
     value = fields.get(name)
-    if isinstance(value, str):
+    if value is None or isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 

@@ -37,7 +37,7 @@ _HEADERS: Final = {
 class Open(NamedTuple):
     """One load of the pixel."""
 
-    link: str
+    copy: links.CopyRef
     machine: bool
 
 
@@ -58,9 +58,9 @@ async def show(request: Request) -> Response:
     A forged link gets the same answer: a picture is no place to argue.
     """
     link = request.path_params["token"]
-    if links.copy_of(link, links.Purpose.open) is not None:
+    if (copy := links.copy_of(link, links.Purpose.open)) is not None:
         machine = is_machine(request.headers.get("user-agent", ""), request.method)
-        await request.app.state.opens.kept(Open(link, machine))
+        await request.app.state.opens.kept(Open(copy, machine))
     return Response(DOT, media_type="image/gif", headers=_HEADERS)
 
 

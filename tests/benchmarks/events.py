@@ -2,7 +2,7 @@
 
 Behind them a year of editions. Opens come from many readers at once, each answered after its
 commit; beside them the same pixel with a forged link, which is answered and not recorded.
-Webhook posts are SendGrid's, signed, a thousand events each, one after another.
+Webhook posts are SendGrid's, signed, a thousand events each, by four connections.
 """
 
 import asyncio
@@ -37,6 +37,7 @@ PEOPLE: Final = 100_000
 OPENS: Final = 20_000
 AT_ONCE: Final = 200  # readers whose pixel is being answered
 POSTS: Final = 60
+CALLERS: Final = 4  # connections by which the provider posts at once
 EACH: Final = 1000  # events in a post
 _LEAST_OPENS, _MOST_MS, _LEAST_EVENTS = 3000, 100, 20_000
 _KINDS: Final = ("processed", "delivered", "open", "click")
@@ -66,8 +67,7 @@ async def _measured(digest_id: int, say: Say) -> list[Figure]:
         say(f"{POSTS} posts of {EACH:,} events")
         posts = [_post(signer, digest_id, number) for number in range(POSTS)]
         began = time.perf_counter()
-        for headers, body in posts:
-            await _ask(app, "POST", "/webhooks/sendgrid", headers=headers, body=body)
+        await asyncio.gather(*(_posting(app, posts[at::CALLERS]) for at in range(CALLERS)))
         events = POSTS * EACH / (time.perf_counter() - began)
     return [
         Figure("opens, committed before the answer", rate, "/s", limit=_LEAST_OPENS),
@@ -75,6 +75,11 @@ async def _measured(digest_id: int, say: Say) -> list[Figure]:
         Figure("of the same pixel with nothing to record", 100 * rate / bare, "%"),
         Figure("webhook events, a thousand a post", events, "/s", limit=_LEAST_EVENTS),
     ]
+
+
+async def _posting(app: Any, posts: Sequence[tuple[list[tuple[bytes, bytes]], bytes]]) -> None:
+    for headers, body in posts:
+        await _ask(app, "POST", "/webhooks/sendgrid", headers=headers, body=body)
 
 
 async def _together(app: Any, addresses: Sequence[str]) -> tuple[float, float]:
