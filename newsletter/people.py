@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import structlog
 from sqlmodel import Session
 
 from newsletter.accounts import audit
+from newsletter.database import unit_of_work
 from newsletter.privacy import requests
 from newsletter.privacy.areas import Fact
-from subscribers import subscription
+from subscribers import barring, bulk, subscription
+from subscribers.bulk import BulkAction, BulkStatus, Deed
+from subscribers.looking import Wanted
 from subscribers.models import Subscriber
 from subscribers.privacy import Why
+
+log = structlog.get_logger()
 
 #: What is told of everybody who is taken along in a sheet.
 COLUMNS: Final = (
@@ -89,7 +95,7 @@ def cells_of(row: Subscriber) -> tuple[str, ...]:
 
 def take_off(session: Session, number: int, *, by: str, now: datetime) -> bool:
     """Take them off the list; they may come back by themselves. False when they are off it."""
-    done = subscription.take_off(session, number, now=now)
+    done = barring.take_off(session, number, now=now)
     if done:
         _note(session, number, "people.taken_off", by=by, now=now)
     return done
@@ -97,7 +103,7 @@ def take_off(session: Session, number: int, *, by: str, now: datetime) -> bool:
 
 def keep_out(session: Session, number: int, *, why: str, by: str, now: datetime) -> bool:
     """Never mail this address again, whoever asks."""
-    done = subscription.keep_out(session, number, detail=why, now=now)
+    done = barring.keep_out(session, number, detail=why, now=now)
     if done:
         _note(session, number, "people.kept_out", by=by, now=now)
     return done
@@ -105,7 +111,7 @@ def keep_out(session: Session, number: int, *, why: str, by: str, now: datetime)
 
 def let_in(session: Session, number: int, *, by: str, now: datetime) -> bool:
     """Take that back: they may come in again by their own word."""
-    done = subscription.let_in(session, number)
+    done = barring.let_in(session, number)
     if done:
         _note(session, number, "people.let_in", by=by, now=now)
     return done
@@ -119,6 +125,53 @@ def erase(session: Session, number: int, *, by: str, now: datetime) -> bool:
     return done
 
 
+def for_the_record(wanted: Wanted) -> dict[str, object]:
+    """Who was asked for, for the log, which is kept for ever: words may be an address, so it has none."""
+    said = {
+        "searched": wanted.is_search,
+        "status": wanted.status,
+        "topic": wanted.topic,
+        "source": wanted.source,
+        "joined from": wanted.joined_from,
+        "joined to": wanted.joined_to,
+        "tracking": None if wanted.tracking is None else "on" if wanted.tracking else "off",
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def begin_for_all(  # noqa: PLR0913 - what, to whom, why, by whom and when
+    session: Session, wanted: Wanted, deed: Deed, *, why: str, by: str, now: datetime
+) -> BulkAction:
+    """Do it to everybody like that, the first of them at once. Raises NobodyToDoItTo."""
+    action = bulk.begin(session, wanted, deed, why=why, by=by, now=now)
+    after = {"deed": str(deed), "people": action.people, **for_the_record(wanted)}
+    subject = f"bulk {action.id}"
+    audit.note(session, by=by, action="people.bulk", subject=subject, after=after, now=now)
+    bulk.go_on(session)
+    return action
+
+
+def undo_for_all(session: Session, number: int, *, by: str, now: datetime) -> BulkAction:
+    """Take that back, for everybody whom nothing else has happened to since. Raises TooLate."""
+    action = bulk.undo(session, number, now=now)
+    audit.note(session, by=by, action="people.bulk_undone", subject=f"bulk {number}", now=now)
+    bulk.go_on(session)
+    return action
+
+
+def go_on_for_all() -> int:
+    """Do what is left of every deed, a piece in each transaction; returns how many pieces."""
+    pieces = 0
+    while True:
+        with unit_of_work() as session:
+            action = bulk.go_on(session)
+            if action is None:
+                return pieces
+            pieces += 1
+            if action.status in {BulkStatus.done, BulkStatus.undone}:
+                log.info("bulk.finished", bulk=action.id, people=action.people, done=action.done)
+
+
 def _note(session: Session, number: int, action: str, *, by: str, now: datetime) -> None:
     audit.note(session, by=by, action=action, subject=f"subscriber {number}", now=now)
 
@@ -128,6 +181,11 @@ def _consent(kind: str, fact: Fact) -> Iterator[Moment]:
     where, wording = _word(fact, "where"), _word(fact, "wording")
     more = ", ".join(part for part in (where, f"“{wording}”" if wording else "") if part)
     yield from _at(fact, "when", kind, words, more)
+
+
+def _bulk(kind: str, fact: Fact) -> Iterator[Moment]:
+    words = f"An operator, for many at once: {_word(fact, 'what an operator did')}"
+    yield from _at(fact, "when", kind, words, _word(fact, "why"))
 
 
 def _edition(kind: str, fact: Fact) -> Iterator[Moment]:
@@ -158,6 +216,7 @@ def _letter(kind: str, fact: Fact) -> Iterator[Moment]:
 
 _TELLING: Final[dict[str, Callable[[str, Fact], Iterator[Moment]]]] = {
     "consents": _consent,
+    "bulk": _bulk,
     "editions": _edition,
     "events": _event,
     "votes": _vote,

@@ -1,10 +1,11 @@
-"""Finding people on a list of any size: by how an address or a name begins, by domain, by status.
+"""Finding people on a list of any size: by how an address or a name begins, by domain, and by filters.
 
 Searches begin at an index and look at so many rows at most, so that no question takes long.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -38,11 +39,21 @@ class Wanted:
     words: str = ""
     status: SubscriberStatus | None = None
     topic: int = 0  # the bit of one; 0 for any
+    source: str = ""  # the page they joined on, from its beginning
+    joined_from: date | None = None  # in UTC, that day included
+    joined_to: date | None = None
+    tracking: bool | None = None  # whether opens and clicks may be recorded
 
     @property
     def is_search(self) -> bool:
         """Whether words were given."""
         return bool(self.words.strip())
+
+    @property
+    def is_looked_through(self) -> bool:
+        """Whether something is asked for that no index knows."""
+        joined = self.joined_from or self.joined_to
+        return bool(self.topic or self.source.strip() or joined) or self.tracking is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +73,8 @@ def page(session: Session, wanted: Wanted, *, after: int | None, size: int) -> L
     """The newest first; a search comes in the order of addresses and has one page."""
     if wanted.is_search:
         return _found(session, wanted, size=size)
-    if wanted.topic:
-        return _readers(session, wanted, after=after, size=size)
+    if wanted.is_looked_through:
+        return _looked_through(session, wanted, after=after, size=size)
     people = _newest(session, _filtered(select(Subscriber), wanted), after=after, size=size)
     counted = _filtered(select(col(Subscriber.id)), wanted).limit(COUNTED + 1)
     return Leaf(people[:size], _count(session, counted), after=_next(people, size))
@@ -72,13 +83,21 @@ def page(session: Session, wanted: Wanted, *, after: int | None, size: int) -> L
 def everybody(session: Session, wanted: Wanted) -> Iterator[Subscriber]:
     """All of them, in the order of their numbers, never more than a few thousand in memory."""
     last = 0
-    question = _filtered(select(Subscriber), wanted).order_by(col(Subscriber.id))
-    if wanted.is_search:
-        question = question.where(or_(*_beginnings(session, wanted)))
+    question = _all(session, select(Subscriber), wanted).order_by(col(Subscriber.id))
     while people := session.scalars(question.where(col(Subscriber.id) > last).limit(2000)).all():
         yield from people
         last = people[-1].id or 0
         session.expunge_all()
+
+
+def numbers(session: Session, wanted: Wanted) -> Select[Any]:
+    """The numbers of all of them, as a question to be put into another."""
+    return _all(session, select(col(Subscriber.id)), wanted)
+
+
+def _all(session: Session, question: Select[Any], wanted: Wanted) -> Select[Any]:
+    question = _filtered(question, wanted)
+    return question.where(or_(*_beginnings(session, wanted))) if wanted.is_search else question
 
 
 def _found(session: Session, wanted: Wanted, *, size: int) -> Leaf:
@@ -100,8 +119,8 @@ def _found(session: Session, wanted: Wanted, *, size: int) -> Leaf:
     return Leaf(people, _count(session, found.with_only_columns(col(Subscriber.id))), is_cut=is_cut)
 
 
-def _readers(session: Session, wanted: Wanted, *, after: int | None, size: int) -> Leaf:
-    """No index knows a topic: the newest are looked through, and the next page goes on from there."""
+def _looked_through(session: Session, wanted: Wanted, *, after: int | None, size: int) -> Leaf:
+    """The newest are looked through, and the next page goes on from there."""
     window = select(col(Subscriber.id)).order_by(col(Subscriber.id).desc()).limit(NEWEST)
     if after is not None:
         window = window.where(col(Subscriber.id) < after)
@@ -174,4 +193,17 @@ def _filtered(question: Select[Any], wanted: Wanted) -> Select[Any]:
         question = question.where(col(Subscriber.status) == wanted.status)
     if wanted.topic:
         question = question.where(col(Subscriber.topics).op("&")(wanted.topic) != 0)
+    if source := wanted.source.strip():
+        question = question.where(col(Subscriber.source).istartswith(source, autoescape=True))
+    if wanted.joined_from is not None:
+        question = question.where(col(Subscriber.joined_at) >= _midnight(wanted.joined_from))
+    if wanted.joined_to is not None:
+        day_after = _midnight(wanted.joined_to) + timedelta(days=1)
+        question = question.where(col(Subscriber.joined_at) < day_after)
+    if wanted.tracking is not None:
+        question = question.where(col(Subscriber.tracking).is_(wanted.tracking))
     return question
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)

@@ -1,6 +1,6 @@
 """Joining and leaving: the only place where a subscriber's status changes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -149,46 +149,47 @@ def leave(  # noqa: PLR0913 - how, why and out of which edition
     return left
 
 
-def take_off(session: Session, subscriber_id: int, *, now: datetime) -> bool:
-    """An operator takes them off the list; they come back by their own confirmation. True if it did."""
-    return retire(session, subscriber_id, how=BY_OPERATOR, now=now)
-
-
-def keep_out(session: Session, subscriber_id: int, *, detail: str, now: datetime) -> bool:
-    """An operator says that this address is never mailed, not even when its owner asks."""
-    person = session.get(Subscriber, subscriber_id)
-    if person is None or person.address_key is None:
-        return False
-    known = session.get(Suppression, person.address_key)
-    if known is not None and known.reason == BY_OPERATOR:
-        return False
-    if known is not None:
-        session.delete(known)
-        session.flush()
-    session.add(
-        Suppression(
-            address_key=person.address_key, reason=BY_OPERATOR, since=now, detail=detail[:300]
-        )
-    )
-    retire(session, subscriber_id, how=BY_OPERATOR, now=now)
-    return True
-
-
-def let_in(session: Session, subscriber_id: int) -> bool:
-    """Take an operator's word back: from then on its owner may come in again, by their own word."""
-    person = session.get(Subscriber, subscriber_id)
-    known = session.get(Suppression, person.address_key) if person and person.address_key else None
-    if known is None or known.reason != BY_OPERATOR:
-        return False
-    session.delete(known)
-    return True
-
-
 def retire(session: Session, subscriber_id: int, *, how: str, now: datetime) -> bool:
     """They are to get no mail any more, without a word of their own. True when they might have."""
     return _move(
         session, subscriber_id, SubscriberStatus.unsubscribed, left_at=now, left_how=how[:40]
     )
+
+
+def retire_all(session: Session, people: Collection[int], *, how: str, now: datetime) -> None:
+    """The same of many who might get mail; whoever gets none stays as they are."""
+    session.execute(
+        update(Subscriber)
+        .where(
+            col(Subscriber.id).in_(people),
+            col(Subscriber.status).in_((SubscriberStatus.pending, SubscriberStatus.active)),
+        )
+        .values(status=SubscriberStatus.unsubscribed, left_at=now, left_how=how[:40])
+        .execution_options(synchronize_session=False)
+    )
+
+
+def reinstate(
+    session: Session, people: Collection[int], *, was: SubscriberStatus, how: str, at: datetime
+) -> int:
+    """Take ``retire_all`` back, for whom nothing else has happened since; returns for how many.
+
+    Not a way in: who left by their own word, bounced, complained or was erased is not moved.
+    """
+    moved = session.execute(
+        update(Subscriber)
+        .where(
+            col(Subscriber.id).in_(people),
+            col(Subscriber.address_key).is_not(None),
+            col(Subscriber.status) == SubscriberStatus.unsubscribed,
+            col(Subscriber.left_how) == how,
+            col(Subscriber.left_at) == at,
+            ~exists().where(col(Suppression.address_key) == col(Subscriber.address_key)),
+        )
+        .values(status=was, left_at=None, left_how=None)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", moved).rowcount
 
 
 def stop_mailing(  # noqa: PLR0913 - what the suppression must be able to show

@@ -13,7 +13,7 @@ from newsletter.database import reading, unit_of_work
 from newsletter.esp import Event, EventKind
 from newsletter.settings import settings
 from newsletter.tasks.bounces import soft_bounces
-from subscribers import joining, subscription
+from subscribers import barring, joining
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
 from tests.conftest import Configure
 from tests.editions import a_draft, a_reader
@@ -165,7 +165,7 @@ def test_an_operators_word_is_not_lifted_by_a_success(editions: list[int], now: 
     record([event for _, event in events_of(who, editions, now)], now)
     judge(now)
     with unit_of_work() as session:
-        subscription.keep_out(session, who["gone"], detail="asked by mail", now=now)
+        barring.keep_out(session, who["gone"], detail="asked by mail", now=now)
 
     later = now + timedelta(hours=1)
     record([event_of(DELIVERED, editions[-1], who["gone"], later)], later)

@@ -2,18 +2,20 @@
 
 import csv
 import sys
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Final
 
 import typer
-from sqlmodel import col, func, select
+from sqlmodel import Session, col, func, select
 
+from digests.topics import listed
 from newsletter.accounts import audit
 from newsletter.cli import importing
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.people import COLUMNS, cells_of
+from newsletter.people import COLUMNS, cells_of, for_the_record
 from newsletter.settings import settings
 from newsletter.spreadsheets import defused
 from subscribers import looking
@@ -95,11 +97,28 @@ def count(
     )
 
 
-def export(
+_DAY: Final = ["%Y-%m-%d"]
+_Since = Annotated[
+    datetime | None, typer.Option(help="Only who joined on that day or later.", formats=_DAY)
+]
+_Until = Annotated[
+    datetime | None, typer.Option(help="Only who joined on that day or before.", formats=_DAY)
+]
+_Tracking = Annotated[
+    bool | None, typer.Option(help="Only whose opens and clicks are recorded, or are not.")
+]
+
+
+def export(  # noqa: PLR0917 - what one may ask for
     words: Annotated[
         str, typer.Option("--search", help="Only whose address or name begins so; @ and a domain.")
     ] = "",
     status: Annotated[SubscriberStatus | None, typer.Option(help="Only who stands there.")] = None,
+    topic: Annotated[str, typer.Option(help="Only who reads this topic, by its name.")] = "",
+    source: Annotated[str, typer.Option(help="Only who joined on a page that begins so.")] = "",
+    since: _Since = None,
+    until: _Until = None,
+    tracking: _Tracking = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV.")] = False,
     by: By = "",
 ) -> None:
@@ -107,9 +126,17 @@ def export(
 
     Example: `newsletter subscribers export --status active | gzip > people.csv.gz`
     """
-    wanted = Wanted(words, status)
     with unit_of_work() as session:
-        after = {"words": words, "status": str(status or "")}
+        wanted = Wanted(
+            words=words,
+            status=status,
+            topic=_topic(session, topic),
+            source=source,
+            joined_from=since.date() if since else None,
+            joined_to=until.date() if until else None,
+            tracking=tracking,
+        )
+        after = for_the_record(wanted)
         audit.note(session, by=who(by), action="people.exported", after=after, now=utc_now())
     sheet = csv.writer(sys.stdout)
     if not as_json:
@@ -120,3 +147,14 @@ def export(
                 print_json(dict(zip(COLUMNS, cells_of(person), strict=True)))
             else:
                 sheet.writerow([defused(cell) for cell in cells_of(person)])
+
+
+def _topic(session: Session, name: str) -> int:
+    """The bit of the topic with that name; 0 for none asked for."""
+    if not name:
+        return 0
+    known = {one.name.casefold(): one.mask for one in listed(session)}
+    if name.casefold() not in known:
+        there = ", ".join(sorted(known)) or "none yet"
+        raise typer.BadParameter(f"there is no topic {name!r}; there are: {there}.")
+    return known[name.casefold()]

@@ -4,10 +4,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
-import newsletter.circuit
-import newsletter.doctor.examining
-import newsletter.recording
-import newsletter.suppressing  # noqa: F401 - these tables belong to the schema too
+import subscribers.bulk  # noqa: F401 - these tables belong to the schema too
 from newsletter.database import engine
 
 

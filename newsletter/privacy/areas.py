@@ -21,7 +21,7 @@ from newsletter import tickets, voting
 from newsletter.esp import EventKind
 from newsletter.service_mail import ServiceMail
 from newsletter.tickets import Purpose, Ticket
-from subscribers import moving, privacy
+from subscribers import bulk, moving, privacy
 from subscribers.moving import AddressChange
 
 Fact = dict[str, str | int | bool | datetime | None]
@@ -102,6 +102,13 @@ def _consents(session: Session, who: int) -> Sequence[Fact]:
     return [
         {"what": row.kind, "when": row.happened_at, "where": row.page, "wording": row.wording}
         for row in (found.consents if found else ())
+    ]
+
+
+def _in_bulk(session: Session, who: int) -> Sequence[Fact]:
+    return [
+        {"what an operator did": str(action.deed), "when": action.at, "why": action.why or None}
+        for action in bulk.of_person(session, who)
     ]
 
 
@@ -243,6 +250,7 @@ AREAS: Final[tuple[Area, ...]] = (
         _forget_moves,
     ),
     Area("What you agreed to", "consents", frozenset({"consent"}), _consents, _stays),
+    Area("What was done to many at once", "bulk", frozenset({"bulk_change"}), _in_bulk, _stays),
     Area("Editions", "editions", frozenset({"delivery"}), _editions, _stays),
     Area("What happened to them", "events", frozenset({"engagement"}), _seen, _forget_seen),
     Area("Your verdicts", "votes", frozenset({"vote"}), _votes, _forget_votes),

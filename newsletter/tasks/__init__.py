@@ -24,6 +24,7 @@ MODULES: Final = (
     "newsletter.tasks.bounces",
     "newsletter.tasks.listing",
     "newsletter.tasks.hearing",
+    "newsletter.tasks.sweeping",
 )
 
 #: Sent at every tick. Task names are explicit and never change: a message may outlive the code
@@ -47,6 +48,7 @@ SELDOM: Final[dict[str, float]] = {
     "newsletter.soft_bounces": 600.0,
     "newsletter.take_over": 3600.0,
     "newsletter.hear": 900.0,
+    "newsletter.bulk": 5.0,
     "newsletter.tidy": 3600.0,
 }
 

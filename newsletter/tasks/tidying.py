@@ -10,6 +10,7 @@ from newsletter.database import unit_of_work
 from newsletter.privacy import retention
 from newsletter.settings import settings
 from newsletter.tasks import app
+from subscribers import bulk
 from subscribers.joining import forget_the_unconfirmed
 
 log = structlog.get_logger()
@@ -25,5 +26,8 @@ def tidy() -> None:
         older_than = timedelta(days=settings().joining.days)
         if count := forget_the_unconfirmed(session, older_than=older_than, now=now):
             log.info("unconfirmed.forgotten", count=count)
+    with unit_of_work() as session:
+        if count := bulk.forget(session, now=now):
+            log.info("bulk.forgotten", count=count)
     retention.keep_to_the_periods(now=now)
     retention.scrub(now=now)

@@ -50,6 +50,7 @@ from newsletter.web import (
     audit,
     ballots,
     browse,
+    bulk,
     choosing,
     clicks,
     compare,
@@ -83,6 +84,7 @@ from newsletter.web.readers import BrokenLink
 from newsletter.web.second_step import NobodyWaits
 from newsletter.web.staff import FormRefused, NotAllowed, NotInPerson, NotSignedIn
 from subscribers.addresses import BadAddress
+from subscribers.bulk import NobodyToDoItTo, TooLate
 from subscribers.subscription import AddressSuppressed, SubscriberError
 
 log = structlog.get_logger()
@@ -100,6 +102,8 @@ STATUS: Final[dict[type[Exception], int]] = {
     BadWords: status.HTTP_422_UNPROCESSABLE_CONTENT,
     NoSuchReader: status.HTTP_404_NOT_FOUND,
     NobodyThere: status.HTTP_404_NOT_FOUND,
+    NobodyToDoItTo: status.HTTP_409_CONFLICT,
+    TooLate: status.HTTP_409_CONFLICT,
     NoSuchVersion: status.HTTP_404_NOT_FOUND,
     SubscriberError: status.HTTP_409_CONFLICT,
     AddressSuppressed: status.HTTP_409_CONFLICT,
@@ -168,6 +172,7 @@ ROUTERS: Final = tuple(
         trials,
         board,
         reports,
+        bulk,
         people,
         schedules,
         console,

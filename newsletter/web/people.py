@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from digests.topics import listed
@@ -14,10 +14,12 @@ from newsletter import people
 from newsletter.accounts import audit
 from newsletter.database import reading
 from newsletter.spreadsheets import defused
+from newsletter.web.asking import Asked, Bit, asked_by, fields_of
 from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.pages import LOOK
 from newsletter.web.staff import Operator, StaffForm, staff_page
 from subscribers import looking
+from subscribers.bulk import Deed
 from subscribers.looking import Wanted
 from subscribers.models import SubscriberStatus
 
@@ -25,7 +27,6 @@ router = APIRouter()
 
 _MOST: Final = 2**63 - 1  # more fits no column
 Number = Annotated[int, Path(ge=1, le=_MOST)]
-Bit = Annotated[int, Query(ge=0, le=_MOST)]
 _SHOWN: Final = 50
 _DONE: Final = {
     "take-off": "They are off the list, and come back by their own confirmation alone.",
@@ -37,21 +38,16 @@ _ERASED: Final = "They are erased. A keyed hash stays, so that no list brings th
 
 
 @router.api_route("/people", methods=LOOK)
-def find(  # noqa: PLR0913, PLR0917 - what one may ask for
+def find(
     who: Operator,
     session: Reading,
-    q: str = "",
-    status: str = "",
-    topic: Bit = 0,
+    wanted: Asked,
     after: Bit | None = None,
     done: str = "",
 ) -> Response:
-    """A page of people, found by how they begin, by where they stand, or by a topic."""
-    wanted = _wanted(q, status, topic)
+    """A page of people, found by how they begin, where they stand, what they read or where they came from."""
     leaf = looking.page(session, wanted, after=after, size=_SHOWN)
-    asked = {
-        name: value for name, value in (("q", q), ("status", status), ("topic", topic)) if value
-    }
+    fields = fields_of(wanted)
     return staff_page(
         "people.html",
         who=who,
@@ -62,7 +58,9 @@ def find(  # noqa: PLR0913, PLR0917 - what one may ask for
         looked_at=looking.LOOKED_AT if wanted.is_search else looking.NEWEST,
         statuses=list(SubscriberStatus),
         topics=listed(session),
-        asked=urlencode(asked),
+        fields=fields,
+        asked=urlencode(fields),
+        deeds=list(Deed),
         after=after,
         done=_ERASED if done == "erase" else "",
     )
@@ -71,8 +69,8 @@ def find(  # noqa: PLR0913, PLR0917 - what one may ask for
 @router.post("/people.csv")
 def take_along(who: Operator, form: StaffForm, session: Transaction, now: Now) -> Response:
     """The same people as a sheet in which nothing is computed. Who took it along is noted."""
-    wanted = _wanted(form.get("q", ""), form.get("status", ""), _bit(form.get("topic", "")))
-    after = {"words": wanted.words, "status": str(wanted.status or ""), "topic": wanted.topic}
+    wanted = asked_by(form)
+    after = people.for_the_record(wanted)
     audit.note(session, by=who.name, action="people.exported", after=after, now=now)
     return StreamingResponse(
         _sheet(wanted),
@@ -125,12 +123,3 @@ def _line(cells: tuple[str, ...]) -> str:
     sheet = io.StringIO(newline="")
     csv.writer(sheet).writerow([defused(cell) for cell in cells])
     return sheet.getvalue()
-
-
-def _wanted(words: str, status: str, topic: int) -> Wanted:
-    known = status if status in set(SubscriberStatus) else ""
-    return Wanted(words[:320], SubscriberStatus(known) if known else None, topic)
-
-
-def _bit(said: str) -> int:
-    return min(int(said), _MOST) if said.isascii() and said.isdigit() else 0

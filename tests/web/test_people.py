@@ -15,7 +15,7 @@ from newsletter import recording
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
-from subscribers import looking, subscription
+from subscribers import barring, looking
 from subscribers.looking import Wanted
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
 from tests.soundness import is_sound
@@ -156,7 +156,7 @@ class TestChanging:
         with unit_of_work() as session:
             [kept] = session.exec(select(Suppression)).all()
             assert (kept.reason, kept.detail) == ("operator", "threatens us")
-            assert not subscription.keep_out(session, sent.ada, detail="again", now=now)
+            assert not barring.keep_out(session, sent.ada, detail="again", now=now)
         web.post(f"{page}/let-in", data=word)
         with reading() as session:
             assert session.exec(select(Suppression)).all() == []
