@@ -1,5 +1,6 @@
 """What is known about an uncertain batch, and what is written down about it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from digests import proofs
 from digests.models import Batch, BatchStatus, Delivery
 from newsletter import links
 from newsletter.database import reading, unit_of_work
+from newsletter.esp import Absent, CannotTell, Esp, Finding, Found
 from subscribers.engagement import Engagement
 
 
@@ -26,9 +28,27 @@ class Doubt:
     posted_at: datetime
 
     @property
-    def tag(self) -> str:
-        """What the provider knows it by."""
-        return links.batch_tag(self.digest_id, self.number)
+    def names(self) -> tuple[str, ...]:
+        """What the provider may know it by: the secret may have been replaced since it was posted."""
+        return links.batch_tags(self.digest_id, self.number)
+
+
+def search(esp: Esp, names: Iterable[str], *, since: datetime, now: datetime) -> Finding:
+    """Ask the provider's search under each of *names*: absent is only what is so under all of them."""
+    shown: list[Found] = []
+    absent: Finding = CannotTell("it has no name")
+    for name in names:
+        match esp.find(name, since=since, now=now):
+            case Found() as found:
+                shown.append(found)
+            case Absent() as finding:
+                absent = finding
+            case CannotTell() as finding:
+                return finding
+    if not shown:
+        return absent
+    named = [ref for found in shown for ref in found.refs]
+    return Found(shown[0].evidence, tuple(named) if all(found.refs for found in shown) else ())
 
 
 def uncertain(session: Session, *, now: datetime, every: timedelta) -> list[Doubt]:

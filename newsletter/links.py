@@ -153,6 +153,11 @@ def batch_tag(digest_id: int, number: int) -> str:
     return f"b{digest_id}-{number}-{_batch_mac(digest_id, number)}"
 
 
+def batch_tags(digest_id: int, number: int) -> tuple[str, ...]:
+    """Every name under which a provider may know a batch: of each secret, the present one's first."""
+    return tuple(f"b{digest_id}-{number}-{_batch_mac(digest_id, number, by)}" for by in _signers())
+
+
 def batch_of_tag(tag: str) -> tuple[int, int] | None:
     """The digest and the number that *tag* names, None if it is not one of ours."""
     if (shape := _BATCH_TAG.fullmatch(tag)) is None:
@@ -168,6 +173,11 @@ def batch_of_tag(tag: str) -> tuple[int, int] | None:
 def letter_tag(letter_id: int) -> str:
     """What the provider knows a letter by, as a batch and as a delivery: it is one copy."""
     return f"m{letter_id}-{_letter_mac(letter_id, signer())}"
+
+
+def letter_tags(letter_id: int) -> tuple[str, ...]:
+    """Every name under which a provider may know a letter, the present secret's first."""
+    return tuple(f"m{letter_id}-{_letter_mac(letter_id, by)}" for by in _signers())
 
 
 def letter_of_tag(tag: str) -> int | None:

@@ -16,7 +16,15 @@ from sqlmodel import Session
 from digests import proofs
 from newsletter import links
 from newsletter.database import reading, unit_of_work
-from newsletter.doubts import Doubt, evidence_of, looked, open_copies, seen_in_events, uncertain
+from newsletter.doubts import (
+    Doubt,
+    evidence_of,
+    looked,
+    open_copies,
+    search,
+    seen_in_events,
+    uncertain,
+)
 from newsletter.esp import Absent, CannotTell, Esp, Found, Unsendable
 from newsletter.providers import provider
 from newsletter.same_key import ask, key_until
@@ -117,7 +125,7 @@ def _by_search(doubt: Doubt, esp: Esp, *, clock: Clock) -> str:
     # What counts is when the question was put, not how long the answer took.
     lag = esp.traits.search_lag or timedelta(0)
     believed = clock() >= doubt.posted_at + settings().lease_for + lag
-    finding = esp.find(doubt.tag, since=doubt.first_posted_at, now=clock())
+    finding = search(esp, doubt.names, since=doubt.first_posted_at, now=clock())
     now = clock()
     match finding:
         case Found(evidence=said, refs=refs):

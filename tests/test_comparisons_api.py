@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +15,10 @@ from digests.comparisons import Comparison, facts_of
 from digests.exchange import LARGEST_COMPARISON, json_line
 from digests.pages import read_page
 from newsletter.database import reading
+from newsletter.secrets import forget_former, renew
 from newsletter.settings import settings
 from newsletter.web.app import create_app
+from tests.conftest import forget
 
 EXAMPLES: Final = Path(__file__).parent.parent / "newsletter" / "examples"
 FACTS: Final = read_page((EXAMPLES / "smolvlm2-vs-mistral-3-small.txt").read_text())
@@ -45,6 +48,18 @@ def test_a_comparison_pushed_for_the_first_time_is_created(client: TestClient) -
     assert answer.json() == {"slug": FACTS.slug, "revision": 1, "outcome": "new", "changes": []}
     with reading() as session:
         assert facts_of(session, FACTS.slug) == FACTS
+
+
+def test_the_token_before_is_taken_while_it_is_accepted_and_no_longer(
+    client: TestClient, home: Path, now: datetime
+) -> None:
+    renew(home, "site_token", accept=1, now=now)
+    forget()
+    assert client.put(PLACE, content=BODY).status_code == 201
+
+    forget_former(home, "site_token")
+    forget()
+    assert client.put(PLACE, content=BODY).status_code == 401
 
 
 def test_the_same_comparison_again_is_unchanged(client: TestClient) -> None:

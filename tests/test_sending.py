@@ -146,6 +146,22 @@ class TestThreeAnswers:
         assert books(digest_id).accepted == TWENTY
         assert books(digest_id).proofs == {"provider search": TWENTY}
 
+    def test_what_was_posted_under_a_former_link_secret_is_found_and_not_repeated(
+        self, clock: Clock, esp: RememberingEsp, configure: Configure
+    ) -> None:
+        configure(link_secret="the first secret")
+        digest_id = start(clock)
+        esp.answers, esp.takes_in_silence = [Unknown("no answer")], True
+        send_all(digest_id, clock)
+
+        configure(link_secret="the second secret", former_link_secrets="the first secret")
+        clock.later(hours=1)
+        assert reconcile(clock) == {"provider search: found": 1}
+        send_all(digest_id, clock)
+
+        assert len(esp.addresses) == len(set(esp.addresses)) == TWENTY
+        assert books(digest_id).accepted == TWENTY
+
     def test_absence_is_not_believed_before_the_index_had_its_time(
         self, clock: Clock, esp: RememberingEsp
     ) -> None:

@@ -126,6 +126,22 @@ def take(session: Session, account: Account, code: str, *, now: datetime) -> Non
         )
 
 
+def seal_again(session: Session) -> int:
+    """Seal every device's secret under the present link secret, before a former one is forgotten.
+
+    Returns how many were under a former one. What no known secret opens stays as it is.
+    """
+    again = 0
+    for account in session.exec(select(Account).where(col(Account.code_secret).is_not(None))):
+        sealed, number = account.code_secret or "", account.id or 0
+        if _opened_by(_keys()[0], sealed, number) is not None:
+            continue
+        if (secret := _opened(sealed, number)) is not None:
+            account.code_secret = _sealed(secret, number)
+            again += 1
+    return again
+
+
 def recovery_codes_left(session: Session, account: Account) -> int:
     """How many ways in without the device *account* still has."""
     of_theirs = col(RecoveryCode.account_id) == account.id
@@ -184,13 +200,16 @@ def _sealed(secret: bytes, account_id: int) -> str:
 
 def _opened(sealed: str, account_id: int) -> bytes | None:
     """The secret; None when it was sealed under a link secret that is known no more."""
+    opened = (_opened_by(key, sealed, account_id) for key in _keys())
+    return next((secret for secret in opened if secret is not None), None)
+
+
+def _opened_by(key: bytes, sealed: str, account_id: int) -> bytes | None:
     raw = base64.b64decode(sealed)
-    for key in _keys():
-        try:
-            return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], b"account %d" % account_id)
-        except InvalidTag:
-            continue
-    return None
+    try:
+        return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], b"account %d" % account_id)
+    except InvalidTag:
+        return None
 
 
 def _keys() -> list[bytes]:

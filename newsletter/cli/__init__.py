@@ -27,6 +27,7 @@ PARTS: Final[dict[str, tuple[str, ...]]] = {
     "status": ("status", "top"),
     "doctor": ("doctor",),
     "settings": ("settings",),
+    "secrets": ("secrets",),
     "keeping": ("backup", "restore"),
     "schedules": ("schedule",),
     "subscribers": ("subscribers",),

@@ -10,6 +10,7 @@ from newsletter.accounts.errors import AccountError
 from newsletter.esp import EspError
 from newsletter.keeping import KeepingError
 from newsletter.launch import LaunchError
+from newsletter.rotation import SecretsError
 from newsletter.settings import SettingsError
 from subscribers.addresses import BadAddress
 from subscribers.importing.records import FileRefused
@@ -23,6 +24,7 @@ REFUSALS: Final = (
     EspError,
     KeepingError,
     LaunchError,
+    SecretsError,
     SettingsError,
     BadAddress,
     FileRefused,

@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -11,12 +12,15 @@ import redis
 from redis.exceptions import RedisError
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
 
 from newsletter import broker, database, pulse
 from newsletter.esp.checks import Check
 from newsletter.pulse import Life, Part
 from newsletter.secrets import NAMES
 from newsletter.settings import settings
+from subscribers.addresses import address_key, normal_form
+from subscribers.models import Subscriber
 
 Clock = Callable[[], datetime]
 
@@ -39,6 +43,7 @@ def examine_machine(*, clock: Clock) -> Iterator[Check]:
     yield from _store(clock)
     yield from _carriers()
     yield from _secrets()
+    yield from _keys()
     yield from _files()
     if not settings().is_embedded:
         yield _public_url()
@@ -169,6 +174,26 @@ _REPLACE_WITH_CARE: Final = (
 )
 
 
+def _keys() -> Iterator[Check]:
+    """Whether the suppression secret is the one that the list was made with: somebody on it tells."""
+    with suppress(SQLAlchemyError), database.reading() as session:
+        question = select(Subscriber.address, Subscriber.address_key).order_by(col(Subscriber.id))
+        known = session.exec(question.where(col(Subscriber.address).is_not(None)).limit(1)).first()
+        if known is None or known[0] is None:
+            return
+        secret = settings().suppression_secret.get_secret_value()
+        if address_key(normal_form(known[0]), secret=secret) == known[1]:
+            yield Check("hashes", good=True, says="Addresses are known by the present secret.")
+        else:
+            yield Check(
+                "hashes",
+                good=False,
+                says="`NEWSLETTER_SUPPRESSION_SECRET` is not the one that the list was made with: nobody "
+                "on it is recognised, and who was erased or must not be mailed may be mailed again.",
+                fix="Run `newsletter stop`, set the former one again, restart, and then `newsletter go`.",
+            )
+
+
 def _development_secrets(home: Path) -> set[str]:
     found: set[str] = set()
     for folder in {home, Path("var")}:
@@ -177,6 +202,7 @@ def _development_secrets(home: Path) -> set[str]:
         except (OSError, ValueError):
             continue
         found |= {str(kept[name]) for name in NAMES if name in kept}
+        found |= {str(one) for former in kept.get("former", {}).values() for one in former}
     return found
 
 

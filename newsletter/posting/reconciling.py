@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from newsletter import links
 from newsletter.database import reading, unit_of_work
+from newsletter.doubts import search
 from newsletter.esp import (
     Absent,
     Accepted,
@@ -159,7 +160,7 @@ def _search(letter: ServiceMail, esp: Esp, *, since: datetime, clock: Clock) -> 
     lag = esp.traits.search_lag or timedelta(0)
     posted_at = letter.posted_at or since
     believed = clock() >= posted_at + settings().lease_for + lag
-    finding = esp.find(links.letter_tag(letter.id or 0), since=since, now=clock())
+    finding = search(esp, links.letter_tags(letter.id or 0), since=since, now=clock())
     now = clock()
     match finding:
         case Found(evidence=said):

@@ -14,7 +14,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from newsletter.secrets import NAMES, embedded_secrets
+from newsletter.secrets import FORMER, NAMES, embedded_secrets
 from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.api import ApiSettings
@@ -103,13 +103,15 @@ class Settings(BaseSettings):
     brevo: ProviderSettings = ProviderSettings()
 
     link_secret: SecretStr = SecretStr("")
-    """Signs every link in mail. Change it only together with `former_link_secrets`."""
+    """Signs every link in mail. Change it by `newsletter secrets rotate link_secret`."""
     former_link_secrets: SecretStr = SecretStr("")
     """Secrets that signed links already mailed, comma-separated: those links keep working."""
     suppression_secret: SecretStr = SecretStr("")
     """Keys the hashes by which addresses are known. Must never change."""
     site_token: SecretStr = SecretStr("")
     """What the site sends with `PUT /api/comparisons/{slug}`."""
+    former_site_tokens: SecretStr = SecretStr("")
+    """Tokens that the site may still send, comma-separated: for the while until it has the new one."""
     accounts: AccountSettings = AccountSettings()
     api: ApiSettings = ApiSettings()
     joining: JoiningSettings = JoiningSettings()
@@ -172,7 +174,12 @@ class Settings(BaseSettings):
         home = Path(str(values.get("home") or "var"))
         for name, secret in embedded_secrets(home).items():
             field, _, part = name.partition(".")
-            if not part:
+            if (
+                field in FORMER.values()
+            ):  # replaced in the file: accepted whatever the environment adds
+                named = values.get(field) or ""
+                values[field] = ",".join(filter(None, (_plain(named), secret)))
+            elif not part:
                 values.setdefault(field, secret)
             elif isinstance(known := values.setdefault(field, {}), dict):
                 known.setdefault(part, secret)

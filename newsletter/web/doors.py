@@ -37,9 +37,14 @@ def check_site_token(authorization: Annotated[str, Header()] = "") -> None:
     An installation without a token takes nobody, not everybody.
     """
     scheme, _, given = authorization.partition(" ")
-    known = settings().site_token.get_secret_value()
-    genuine = hmac.compare_digest(given.strip().encode(), known.encode())
-    if scheme.lower() != "bearer" or not known or not genuine:
+    known = settings()
+    former = known.former_site_tokens.get_secret_value().split(",")
+    genuine = [
+        hmac.compare_digest(given.strip().encode(), one.strip().encode())
+        for one in (known.site_token.get_secret_value(), *former)
+        if one.strip()
+    ]
+    if scheme.lower() != "bearer" or not any(genuine):
         raise _UNKNOWN_CALLER
 
 

@@ -1,5 +1,8 @@
 """Staff for the tests: somebody with certain roles, at a client's or a browser's door."""
 
+import base64
+import hmac
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +22,17 @@ if TYPE_CHECKING:
 
 #: Long enough for any moment at which a test stands still.
 _GOOD_FOR: Final = timedelta(days=36500)
+
+#: What a device of the tests holds, as RFC 6238 has it.
+SECRET: Final = base64.b32encode(b"12345678901234567890").decode()
+
+
+def code_at(moment: datetime, secret: str = SECRET) -> str:
+    """What a device shows: RFC 4226 and RFC 6238, by another hand than the one that is tested."""
+    counter = struct.pack(">Q", int(moment.timestamp()) // 30)
+    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
+    [number] = struct.unpack(">I", digest[digest[-1] & 15 :][:4])
+    return f"{(number & 0x7FFFFFFF) % 10**6:06d}"
 
 
 @dataclass(frozen=True, slots=True)

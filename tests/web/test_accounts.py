@@ -13,8 +13,7 @@ from newsletter.accounts.models import Account, AuditEntry, Login, Role
 from newsletter.database import reading, unit_of_work
 from newsletter.service_mail import Kind, ServiceMail
 from tests.web.scene import on_both
-from tests.web.staffing import an_account, comes_in, signed_in
-from tests.web.test_second_step import SECRET, code_at
+from tests.web.staffing import SECRET, an_account, code_at, comes_in, signed_in
 
 GRACE = {"name": "Grace", "address": "grace@shiporskip.example", "zone": "Europe/Berlin"}
 

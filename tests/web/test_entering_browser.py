@@ -11,9 +11,8 @@ from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from tests.soundness import DESKTOP, is_sound
-from tests.web.staffing import an_account, comes_in, signed_in_browser
+from tests.web.staffing import an_account, code_at, comes_in, signed_in_browser
 from tests.web.test_mailed_link import ADA, mailed_path
-from tests.web.test_second_step import code_at
 
 pytestmark = pytest.mark.browser
 

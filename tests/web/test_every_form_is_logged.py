@@ -14,8 +14,7 @@ from newsletter.accounts.models import Account, AuditEntry
 from newsletter.database import reading, unit_of_work
 from tests.test_audit import staffs_forms
 from tests.web.scene import a_draft, a_reader
-from tests.web.staffing import Staff, comes_in, signed_in
-from tests.web.test_second_step import SECRET, code_at
+from tests.web.staffing import SECRET, Staff, code_at, comes_in, signed_in
 
 #: Forms whose tests stand beside their pages: each needs a scene of its own to be sent at all.
 ELSEWHERE = {"/votes/{tool_id}/{doubt}", "/console/{issue}/{what}"}

@@ -1,9 +1,7 @@
 """The second step: a code of a device, good once, asked for at the door; and ways in without the device."""
 
 import base64
-import hmac
 import re
-import struct
 from datetime import datetime, timedelta
 
 import pytest
@@ -18,19 +16,10 @@ from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from tests.conftest import Configure
 from tests.web.scene import on_both
-from tests.web.staffing import an_account, signed_in
+from tests.web.staffing import SECRET, an_account, code_at, signed_in
 
 PASSWORD = "a panel of four, and one dissent"
-SECRET = base64.b32encode(b"12345678901234567890").decode()
 ADA = "ada@shiporskip.example"
-
-
-def code_at(moment: datetime, secret: str = SECRET) -> str:
-    """What a device shows: RFC 4226 and RFC 6238, by another hand than the one that is tested."""
-    counter = struct.pack(">Q", int(moment.timestamp()) // 30)
-    digest = hmac.digest(base64.b32decode(secret), counter, "sha1")
-    [number] = struct.unpack(">I", digest[digest[-1] & 15 :][:4])
-    return f"{(number & 0x7FFFFFFF) % 10**6:06d}"
 
 
 def test_the_devices_of_these_tests_know_the_vectors_of_rfc_6238() -> None:
