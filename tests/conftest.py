@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 # Before anything of the service is imported: whoever runs the tests has settings of their own.
 _BROWSER_IS_PROMISED: Final = "NEWSLETTER_REQUIRE_BROWSER"  # set by .ci/run, for a whole run
@@ -148,6 +149,22 @@ def database(request: pytest.FixtureRequest, configure: Configure) -> str:
     url: str = request.getfixturevalue(f"{request.param}_database")
     configure(database_url=url)
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database in which nothing is yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'var' / 'newsletter.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = f"empty_{uuid4().hex}"
+    import psycopg  # noqa: PLC0415 - most runs need no database of this kind
+
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield server.url_of(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

@@ -5,15 +5,11 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from importlib import import_module
-from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
-import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -39,22 +35,6 @@ from newsletter.database import engine, migrate, open_engine, unit_of_work
 from tests.conftest import Configure
 from tests.mails import the_pages
 from tests.processes import ROOT
-from tests.servers import Postgres
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database in which nothing is yet."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'var' / 'newsletter.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = f"empty_{uuid4().hex}"
-    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        yield server.url_of(name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
 
 #: The indexes by which people are found.
 BY_EXPRESSION: Final = {"ix_subscriber_address", "ix_subscriber_name", "ix_subscriber_domain"}
