@@ -21,8 +21,8 @@ log = structlog.get_logger()
 
 #: What an event does to the person, beyond being kept.
 _STOPS: Final = {
-    EventKind.hard_bounced: (SubscriberStatus.bounced, "hard bounce"),
-    EventKind.complained: (SubscriberStatus.complained, "complaint"),
+    EventKind.hard_bounced: (SubscriberStatus.bounced, subscription.HARD_BOUNCE),
+    EventKind.complained: (SubscriberStatus.complained, subscription.COMPLAINT),
 }
 
 

@@ -12,6 +12,8 @@ from sqlmodel import Session, SQLModel, col, select
 from subscribers.addresses import address_key, normal_form
 from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppression
 
+#: A complaint outweighs leaving, and leaving a bounce, so that the order in which they are told
+#: of does not matter.
 NEXT: Final[dict[SubscriberStatus, frozenset[SubscriberStatus]]] = {
     SubscriberStatus.pending: frozenset(
         {SubscriberStatus.active, SubscriberStatus.unsubscribed, SubscriberStatus.bounced}
@@ -19,7 +21,9 @@ NEXT: Final[dict[SubscriberStatus, frozenset[SubscriberStatus]]] = {
     SubscriberStatus.active: frozenset(
         {SubscriberStatus.unsubscribed, SubscriberStatus.bounced, SubscriberStatus.complained}
     ),
-    SubscriberStatus.unsubscribed: frozenset({SubscriberStatus.active}),
+    SubscriberStatus.unsubscribed: frozenset(
+        {SubscriberStatus.active, SubscriberStatus.complained}
+    ),
     SubscriberStatus.bounced: frozenset(
         {SubscriberStatus.active, SubscriberStatus.unsubscribed, SubscriberStatus.complained}
     ),
@@ -31,6 +35,13 @@ NEXT: Final[dict[SubscriberStatus, frozenset[SubscriberStatus]]] = {
 BY_OPERATOR: Final = "operator"
 #: Why the policy for soft bounces suppresses somebody; what it may lift again.
 SOFT_BOUNCES: Final = "soft bounces"
+HARD_BOUNCE: Final = "hard bounce"
+COMPLAINT: Final = "complaint"
+#: What a suppression stands for, and what stands in its place when it is told of too: a success
+#: would lift the soft ones, and an operator asks before a complaint is lifted.
+_OUTWEIGHED: Final = frozenset(
+    {(SOFT_BOUNCES, HARD_BOUNCE), (SOFT_BOUNCES, COMPLAINT), (HARD_BOUNCE, COMPLAINT)}
+)
 
 
 class SubscriberError(Exception):
@@ -212,7 +223,7 @@ def stop_mailing(  # noqa: PLR0913 - what the suppression must be able to show
                 address_key=person.address_key, reason=reason, since=now, detail=detail[:300]
             )
         )
-    elif known.reason == SOFT_BOUNCES:  # which a success would lift, and not this
+    elif (known.reason, reason) in _OUTWEIGHED:
         known.reason, known.since, known.detail = reason, now, detail[:300]
     return _move(session, subscriber_id, status, left_at=now, left_how=reason[:40])
 

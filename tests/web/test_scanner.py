@@ -35,7 +35,7 @@ def test_nothing_a_scanner_can_open_changes_anybody(
     web: TestClient, sent: Sent, now: datetime
 ) -> None:
     ticket = _a_ticket(now)
-    before = _everything()
+    before = everything()
 
     for path in _every_address(sent, ticket):
         for method in ("GET", "HEAD"):
@@ -45,7 +45,7 @@ def test_nothing_a_scanner_can_open_changes_anybody(
             assert answer.status_code in {200, 401, 404} or asked_who or led_on, path
             assert "set-cookie" not in answer.headers, path
 
-    assert _everything() == before
+    assert everything() == before
 
 
 @on_both
@@ -93,7 +93,7 @@ def _a_ticket(now: datetime) -> str:
         return tickets.issue(session, Purpose.sign_in, str(account.id), now=now, good_for=good_for)
 
 
-def _everything() -> dict[str, list[tuple[object, ...]]]:
+def everything() -> dict[str, list[tuple[object, ...]]]:
     with reading() as session:
         return {
             table: sorted(

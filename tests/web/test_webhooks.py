@@ -34,7 +34,7 @@ def post(web: TestClient, now: datetime) -> Post:
         return web.post(
             f"/webhooks/{to}",
             content=body + tamper,
-            headers={"content-type": "application/json", **_signature(body, signed_at)},
+            headers={"content-type": "application/json", **signature(body, signed_at)},
         )
 
     return send
@@ -199,7 +199,7 @@ def _events(*events: Mapping[str, object]) -> bytes:
     return json.dumps(events).encode()
 
 
-def _signature(body: bytes, signed_at: datetime) -> dict[str, str]:
+def signature(body: bytes, signed_at: datetime) -> dict[str, str]:
     pem = sandbox_keys(settings().home)["sendgrid_private_key"].encode()
     key = serialization.load_pem_private_key(pem, None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
