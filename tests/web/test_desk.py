@@ -1,6 +1,8 @@
 """The desk: an editor orders and words an edition; two never overwrite each other; others are refused."""
 
+import re
 from datetime import datetime
+from html import escape
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,6 +12,7 @@ from digests.draft import Draft
 from newsletter import production
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
+from subscribers.models import SubscriberStatus
 from tests.web.scene import Sent, a_draft, a_reader, on_both
 from tests.web.staffing import Staff, signed_in
 
@@ -116,7 +119,66 @@ def test_the_mail_is_seen_as_a_real_reader_with_links_of_nobody(
     assert "img-src 'none'" in mail.headers["content-security-policy"]
     assert "[%" not in mail.text
     assert "(min-width:0)" in mail.text
-    assert web.get("/desk/2026-W48?find=nobody@readers.example").status_code == 404
+
+
+class TestFindingAReader:
+    @pytest.fixture(autouse=True)
+    def readers(self, ada: Staff, now: datetime) -> None:
+        assert ada
+        with unit_of_work() as session:
+            for name in ("adam", "adele", "bo", *(f"carol{n:02}" for n in range(12))):
+                a_reader(session, f"{name}@others.example", now=now).name = name.title()
+            a_reader(session, "gone@left.example", now=now).status = SubscriberStatus.unsubscribed
+
+    def seen_as(self, web: TestClient, find: str) -> tuple[str, list[str]]:
+        """As whom the mail is shown, and who is offered."""
+        shown = web.get("/desk/2026-W48", params={"find": find, "scheme": "dark"})
+        assert shown.status_code == 200
+        typed = f'value="{escape(find)}"'
+        assert not re.search(r"\w@\w+\.example", shown.text.replace(typed, ""))
+        [through] = re.findall(r'<label for="find">as <strong>([^<]+)', shown.text)
+        return through, re.findall(r'reader%3A\d+">([^<]+)</a> <span class="quiet">', shown.text)
+
+    @on_both
+    def test_an_operator_finds_by_how_an_address_or_a_name_begins_and_chooses_of_several(
+        self, web: TestClient, now: datetime
+    ) -> None:
+        signed_in(web, roles={Role.editor, Role.operator}, name="Olga", now=now)
+
+        assert self.seen_as(web, "Bo") == ("b…@others.example, reader 4", [])
+        assert self.seen_as(web, "adel") == ("a…@others.example, reader 3", [])
+        through, offered = self.seen_as(web, "ada")
+        assert through == "a reader of everything"
+        assert offered == ["a…@readers.example, reader 1", "a…@others.example, reader 2"]
+        assert len(self.seen_as(web, "carol")[1]) == 10
+        assert "The first ten of more" in web.get("/desk/2026-W48?find=carol").text
+        assert 'reader=reader%3A2">' in web.get("/desk/2026-W48?find=ada&scheme=dark").text
+
+    @pytest.mark.parametrize("find", ["ada", "Adele", "carol0", "gone@left.example", "999", "\0"])
+    def test_an_editor_alone_learns_nothing_from_beginnings(
+        self, web: TestClient, find: str
+    ) -> None:
+        assert self.seen_as(web, find) == ("a reader of everything", [])
+        assert (
+            "A whole address finds its reader"
+            in web.get("/desk/2026-W48", params={"find": find}).text
+        )
+
+    def test_an_editor_finds_by_a_whole_address_a_number_and_a_domain(
+        self, web: TestClient
+    ) -> None:
+        for find in ("ada@readers.example", "ADA@Readers.example ", "1", "@readers", "@Read"):
+            assert self.seen_as(web, find) == ("a…@readers.example, reader 1", [])
+        assert len(self.seen_as(web, "@others")[1]) == 10
+
+    def test_a_test_copy_needs_one(self, web: TestClient, now: datetime) -> None:
+        olga = signed_in(web, roles={Role.editor, Role.operator}, name="Olga", now=now)
+        form = {"csrf": olga.csrf, "to": "me"}
+
+        refused = web.post("/desk/2026-W48/test", data=form | {"find": "ada"})
+        assert refused.status_code == 409
+        assert "Several readers begin like that" in refused.text
+        assert web.post("/desk/2026-W48/test", data=form | {"find": "adel"}).status_code == 303
 
 
 @pytest.mark.parametrize(

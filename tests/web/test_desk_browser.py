@@ -1,7 +1,7 @@
 """The desk in a real browser: what its script promises, by mouse and by keyboard, and two editors at once."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -191,8 +191,10 @@ def test_what_cannot_be_saved_is_said_and_kept_until_it_can(desk: AtTheDesk) -> 
 
 
 def test_an_editor_looks_at_it_by_night_as_text_and_as_a_reader_without_a_reload(
-    desk: AtTheDesk,
+    desk: AtTheDesk, now: datetime
 ) -> None:
+    with unit_of_work() as session:
+        a_reader(session, "grace@readers.example", now=now - timedelta(days=5))
     page = desk()
     page.evaluate("window.same = true")
 
@@ -206,7 +208,14 @@ def test_an_editor_looks_at_it_by_night_as_text_and_as_a_reader_without_a_reload
     ).to_be_visible()
     page.get_by_label("As another reader").fill("nobody@readers.example")
     page.keyboard.press("Enter")
-    expect(page.locator("#said")).to_contain_text("Nobody who gets mail")
+    expect(page.locator(".matches")).to_contain_text("Nobody who gets mail")
+    page.get_by_label("As another reader").fill("@readers")
+    page.keyboard.press("Enter")
+    expect(page.locator(".matches li")).to_have_count(2)
+    is_sound(page)
+    page.get_by_role("link", name="g…@readers.example, reader 2").press("Enter")
+    expect(page.locator("#looking")).to_contain_text("as g…@readers.example, reader 2")
+    expect(page.get_by_label("As another reader")).to_be_focused()
     page.get_by_role("link", name="Text", exact=True).click()
     expect(page.get_by_label("The text part")).to_contain_text("Weekly AI Tool Verdicts")
 

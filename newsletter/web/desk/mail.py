@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from digests.lifecycle import DigestError
 from digests.models import Digest
@@ -12,9 +12,7 @@ from digests.topics import ALL
 from newsletter import choices, kept, production
 from newsletter.galley import Preview
 from newsletter.links import CopyRef
-from newsletter.settings import settings
 from newsletter.web import copies
-from subscribers.addresses import BadAddress, address_key, normal_form
 from subscribers.models import Subscriber, SubscriberStatus
 
 _BY_NIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
@@ -58,15 +56,10 @@ class Sight:
     text: str
 
 
-def eyes(session: Session, wanted: str, *, find: str = "") -> Eyes:
-    """Whoever *wanted* names (``all``, ``reader:7``), or the reader that *find* finds.
-
-    *find* is a whole address or a number. Raises NoSuchReader.
-    """
-    if find.strip():
-        return _of_a_reader(_found(session, find.strip()))
+def eyes(session: Session, wanted: str) -> Eyes:
+    """Whoever *wanted* names: ``all``, ``reader:7``, ``topics:agents``. Raises NoSuchReader."""
     if named := _READER.fullmatch(wanted):
-        return _of_a_reader(session.get(Subscriber, int(named[1])))
+        return of_a_reader(session.get(Subscriber, int(named[1])))
     if named := _TOPICS.fullmatch(wanted):  # of a rendition there is or could be
         return Eyes(wanted, _words(named[1]), topics=named[1])
     return Eyes(ALL, "a reader of everything")
@@ -101,18 +94,8 @@ def in_scheme(html: str, scheme: str) -> str:
     return _BY_NIGHT.sub("(min-width:0)" if scheme == "dark" else "(max-width:0)", html)
 
 
-def _found(session: Session, find: str) -> Subscriber | None:
-    if find.isdecimal():
-        return session.get(Subscriber, int(find[:15]))
-    secret = settings().suppression_secret.get_secret_value()
-    try:
-        key = address_key(normal_form(find), secret=secret)
-    except BadAddress:
-        return None
-    return session.exec(select(Subscriber).where(col(Subscriber.address_key) == key)).first()
-
-
-def _of_a_reader(person: Subscriber | None) -> Eyes:
+def of_a_reader(person: Subscriber | None) -> Eyes:
+    """Their eyes, named by the first letter, the domain and the number. Raises NoSuchReader."""
     if person is None or person.address is None or person.status is not SubscriberStatus.active:
         raise NoSuchReader
     name, _, domain = person.address.rpartition("@")

@@ -4,12 +4,12 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from digests.lifecycle import DigestError
-from digests.topics import ALL
 from newsletter import production, seeds, trials
 from newsletter.database import unit_of_work
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.web.desk.approval import back, refusal
-from newsletter.web.desk.mail import eyes, sight
+from newsletter.web.desk.finding import the_one
+from newsletter.web.desk.mail import sight
 from newsletter.web.doors import Now
 from newsletter.web.staff import Editor, StaffForm
 from subscribers.addresses import BadAddress
@@ -19,13 +19,13 @@ router = APIRouter()
 
 @router.post("/desk/{issue}/test")
 def send_test(who: Editor, issue: str, form: StaffForm, now: Now) -> Response:
-    """``to`` is ``me`` or ``seeds``; ``find`` is a reader's address or number, or nobody's."""
+    """``to`` is ``me`` or ``seeds``; ``find`` says as which reader, or nobody's."""
     find, to = form.get("find", "").strip(), form.get("to", "me")
     send = trials.send_to_seeds if to == "seeds" else trials.send_to_oneself
     try:
         with unit_of_work() as session:
             digest = production.by_issue(session, issue)
-            through = eyes(session, ALL, find=find)
+            through = the_one(session, find, who=who)
             shown = sight(session, digest, through)
             send(
                 session,

@@ -12,6 +12,8 @@ from digests.draft import Draft
 from digests.models import Digest
 from digests.versions import Overtaken
 from newsletter import production
+from newsletter.accounts.models import Role
+from newsletter.web.desk import finding
 from newsletter.web.desk.mail import eyes, sight
 from newsletter.web.desk.page import desk
 from newsletter.web.pages import QUIET
@@ -67,7 +69,11 @@ def desk_page(  # noqa: PLR0913 - what the page shows
     mine: Draft | None = None,
 ) -> Response:
     """The desk of *digest*; after a refused save, with *mine* beside what stands."""
-    through = eyes(session, view.reader, find=find)
+    found = finding.find(session, find, who=who) if find.strip() else None
+    if found and len(found.readers) == 1:
+        through, found = found.readers[0], None
+    else:
+        through = eyes(session, view.reader)
     view.reader = through.key
     shown = desk(session, digest, search=search, now=now)
     return staff_page(
@@ -79,6 +85,9 @@ def desk_page(  # noqa: PLR0913 - what the page shows
         digest=digest,
         view=view,
         through=through,
+        found=found,
+        find=found.words if found else "",
+        may_find=who.may(Role.operator),
         search=search,
         conflict=conflict,
         mine=mine,

@@ -275,7 +275,7 @@
 
   desk.addEventListener("click", (event) => {
     const keeps = event.target.closest("a[data-keeps]");
-    const tab = event.target.closest(".tabs a");
+    const tab = event.target.closest(".tabs a, .matches a");
     const leaves = event.target.closest("a[data-leaves]");
     if (leaves && dirty.size) {
       event.preventDefault();
@@ -285,6 +285,7 @@
     if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || !(keeps || tab)) return;
     event.preventDefault();
     if (keeps) dirty.delete(keeps.dataset.keeps);
+    if (tab && tab.closest(".matches")) field("find").focus(); // the list goes, and the hand stays where it was made
     look((keeps || tab).href).then(() => dirty.size && soon());
   });
 
