@@ -37,6 +37,7 @@ def test_the_desk_shows_the_words_the_comparisons_and_the_mail(web: TestClient, 
     assert "3 comparisons" in shown.text
     assert "1 copy measured" in shown.text
     assert "sandbox" in shown.text
+    assert "/reports/" not in shown.text
     assert web.get("/desk").status_code == 200
 
 
@@ -84,6 +85,8 @@ def test_what_was_sent_is_shown_with_the_way_to_the_archive_and_nothing_to_press
     shown = web.get(f"/desk/{sent.issue}").text
 
     assert f'href="/archive/{sent.issue}"' in shown
+    assert f'href="/reports/{sent.issue}"' in shown
+    assert web.get(f"/reports/{sent.issue}").status_code == 200
     assert "copies measured" not in shown
     assert 'name="do"' not in shown
     assert "to 3 readers" in shown

@@ -175,6 +175,13 @@ def test_an_editors_morning(  # noqa: PLR0915 - one morning, told once
     expect(page.get_by_text("The books are closed")).to_be_visible()
     is_sound(page)
 
+    # From the desk, which is closed now, she goes on to the report.
+    page.goto(site + DESK)
+    expect(page.get_by_role("heading", name="It cannot be changed any more")).to_be_visible()
+    page.get_by_role("link", name="its report").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2026-W48")
+    is_sound(page)
+
     # What was previewed is what was approved and what the sandbox received, for each of them; the
     # archive shows the one with everything to anybody.
     listed_there = mailbox.get("/sandbox/mailbox.json").json()["messages"]

@@ -88,11 +88,18 @@ def desk_page(  # noqa: PLR0913 - what the page shows
         found=found,
         find=found.words if found else "",
         may_find=who.may(Role.operator),
+        report=_report_of(who, digest),
         search=search,
         conflict=conflict,
         mine=mine,
         text=sight(session, digest, through).text if view.width == "text" else "",
     )
+
+
+def _report_of(who: SignedIn, digest: Digest) -> str:
+    """Where what became of *digest* is told, once it has begun to go, for those who may go there."""
+    has_begun, may = digest.started_at is not None, {address for address, *_ in who.menu}
+    return f"/reports/{digest.issue}" if has_begun and "/reports" in may else ""
 
 
 def edition(session: Session, issue: str) -> Digest:
