@@ -188,6 +188,22 @@ class TestThreeAnswers:
         assert stored(letter_id).status is LetterStatus.accepted
         assert esp.addresses == [ADA]
 
+    def test_one_posted_under_a_former_link_secret_is_found_and_not_repeated(
+        self, clock: Clock, esp: RememberingEsp, configure: Configure
+    ) -> None:
+        configure(link_secret="the first secret")
+        letter_id = write(clock.now)
+        esp.answers, esp.takes_in_silence = [Unknown("timeout")], True
+        send(clock)
+
+        configure(link_secret="the second secret", former_link_secrets="the first secret")
+        clock.now += settings().lease_for + timedelta(minutes=2)
+        reconcile(clock)
+        send(clock)
+
+        assert stored(letter_id).status is LetterStatus.accepted
+        assert esp.addresses == [ADA]
+
     def test_an_unknown_answer_is_settled_by_the_same_key_and_the_same_bytes(
         self, clock: Clock, esp: RememberingEsp
     ) -> None:

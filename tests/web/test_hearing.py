@@ -13,8 +13,10 @@ from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
 from newsletter.esp import CannotTell, Event, EventKind
 from newsletter.esp.history import Chapter
+from newsletter.settings import settings
 from newsletter.tasks.hearing import hear
 from subscribers.engagement import people_by_kind
+from tests.conftest import Configure
 from tests.web.scene import ADA, Sent, on_both, status_of
 
 Chapters = list[Chapter | CannotTell]
@@ -25,6 +27,7 @@ class Memory:
     """A provider that remembers what a test says."""
 
     chapters: Chapters
+    known_as: str = ""  # by which name alone; empty: by any
     asked: list[tuple[str, str | None]] = field(default_factory=list)
 
     def history(
@@ -32,6 +35,8 @@ class Memory:
     ) -> Chapter | CannotTell:
         assert since < now
         self.asked.append((batch, after))
+        if self.known_as not in {"", batch}:
+            return Chapter((), None)
         return self.chapters[int(after or 0)]
 
 
@@ -102,6 +107,24 @@ class TestCatchingUp:
         with unit_of_work() as session:
             recording.record_events(session, "sendgrid", [webhook], now=now)
         assert counted(sent.digest_id) == {"delivered": 1}
+
+    def test_a_batch_of_which_nothing_is_known_is_asked_about_under_its_former_name_too(
+        self,
+        sent: Sent,
+        now: datetime,
+        remembers: Callable[..., Memory],
+        configure: Configure,
+    ) -> None:
+        posted_as = links.batch_tag(sent.digest_id, 1)
+        former = settings().link_secret.get_secret_value()
+        configure(link_secret="the next secret", former_link_secrets=former)
+        memory = remembers(Chapter((by_address(ADA, EventKind.delivered, now),), None))
+        memory.known_as = posted_as
+
+        heard = hearing.catch_up(sent.digest_id, clock=lambda: now + timedelta(hours=1))
+
+        assert (heard.batches, heard.new) == (1, 1)
+        assert [name for name, _ in memory.asked] == [links.batch_tag(sent.digest_id, 1), posted_as]
 
     def test_a_provider_that_cannot_tell_stops_it_with_its_reason(
         self, sent: Sent, now: datetime, remembers: Callable[..., Memory]
