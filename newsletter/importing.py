@@ -39,6 +39,18 @@ _SHOWN: Final = 1000  # characters of a refused line
 #: How a file of refused lines begins.
 HEAD: Final = b"line,why,what stood there\r\n"
 
+#: What is said of each fate.
+SAID: Final[dict[Fate, str]] = {
+    Fate.added: "new, and get the next edition",
+    Fate.left_there: "left or bounced where they come from; noted, never mailed",
+    Fate.known: "on the list already; left as they are",
+    Fate.stays_away: "left, bounced or complained here; they stay away",
+    Fate.suppressed: "suppressed here; they stay away",
+    Fate.unconfirmed: "never confirmed where they come from; nothing is kept",
+    Fate.repeated: "stand on an earlier line",
+    Fate.refused: "cannot be read",
+}
+
 Progress = Callable[[int], None]
 
 
@@ -150,7 +162,9 @@ def take_in(  # noqa: PLR0913 - who, on what grounds, and where refusals go
     with unit_of_work() as session:
         run = _run_of(session, sheet, by=by, now=now)
         run_id, settled, counts = run.id or 0, run.line, Counter(_fates(run.counts))
-        lines = RefusedLines(refused, size=run.refused_size)
+        refused_size = run.refused_size
+    # Outside of the transaction: the lines may be kept in the store as well.
+    lines = RefusedLines(refused, size=refused_size)
     began = settled
     for batch in _ahead(_batches(sheet, now, after=settled)):
         lines.write(batch.refused)

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, BinaryIO
 
 import typer
 from rich.console import Console
@@ -15,21 +15,9 @@ from newsletter import importing
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
-from newsletter.importing import HEAD, Outcome, Sheet
+from newsletter.importing import HEAD, SAID, Outcome, Sheet
 from subscribers.importing.bulk import Fate, Terms
 from subscribers.importing.records import FileRefused
-
-#: What is said of each fate.
-SAID: Final[dict[Fate, str]] = {
-    Fate.added: "new, and get the next edition",
-    Fate.left_there: "left or bounced where they come from; noted, never mailed",
-    Fate.known: "on the list already; left as they are",
-    Fate.stays_away: "left, bounced or complained here; they stay away",
-    Fate.suppressed: "suppressed here; they stay away",
-    Fate.unconfirmed: "never confirmed where they come from; nothing is kept",
-    Fate.repeated: "stand on an earlier line",
-    Fate.refused: "cannot be read",
-}
 
 
 def register(group: typer.Typer) -> None:

@@ -4,7 +4,13 @@ from alembic import context
 from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
-import subscribers.bulk  # noqa: F401 - these tables belong to the schema too
+# These tables belong to the schema too.
+import newsletter.circuit
+import newsletter.doctor.examining
+import newsletter.recording
+import newsletter.suppressing
+import newsletter.uploaded  # noqa: F401 - as said
+import subscribers.bulk  # noqa: F401 - as said
 from newsletter.database import engine
 
 

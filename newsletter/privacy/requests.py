@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from sqlmodel import Session
 
-from newsletter import service_mail, tickets
+from newsletter import service_mail, tickets, uploaded
 from newsletter.privacy.areas import AREAS, Fact
 from newsletter.service_mail import Kind
 from newsletter.settings import settings
@@ -115,6 +115,8 @@ def erase(session: Session, subscriber_id: int, *, why: Why, now: datetime) -> b
         area.forget(session, subscriber_id, now)
     if not privacy.erase(session, subscriber_id, why=why, now=now):
         return False
+    # A list that waits may hold the address, in a form that nobody can look for.
+    uploaded.forget(session)
     log.info("subscriber.erased", subscriber=subscriber_id, why=str(why))
     return True
 

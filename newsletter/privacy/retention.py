@@ -25,7 +25,10 @@ _WATCHED: Final = (str(EventKind.opened), str(EventKind.clicked))
 _SETTLED: Final = (LetterStatus.accepted, LetterStatus.rejected, LetterStatus.excluded)
 _TOKENS_FOR: Final = timedelta(days=30)  # a provider repeats a webhook for days, not for weeks
 #: Where an erased person's words were: what PostgreSQL is asked to reclaim.
-_TABLES: Final = "subscriber, address_change, service_mail, ticket, vote, bookmark, suppression"
+_TABLES: Final = (
+    "subscriber, address_change, service_mail, ticket, vote, bookmark, suppression, "
+    "list_upload_piece"
+)
 
 
 def keep_to_the_periods(*, now: datetime) -> dict[str, int]:

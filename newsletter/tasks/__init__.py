@@ -49,6 +49,7 @@ SELDOM: Final[dict[str, float]] = {
     "newsletter.take_over": 3600.0,
     "newsletter.hear": 900.0,
     "newsletter.bulk": 5.0,
+    "newsletter.lists": 3.0,
     "newsletter.tidy": 3600.0,
 }
 

@@ -1,6 +1,7 @@
-"""The tick that goes on with what operators do for many people at once."""
+"""The ticks of what operators do with many people at once: deeds, and lists that are loaded up."""
 
-from newsletter import people
+from newsletter import people, uploads
+from newsletter.clock import utc_now
 from newsletter.tasks import app
 
 
@@ -8,3 +9,10 @@ from newsletter.tasks import app
 def bulk() -> None:
     """Do what is left of every deed; one that a dead worker left in the middle goes on from there."""
     people.go_on_for_all()
+
+
+@app.task(name="newsletter.lists")
+def lists() -> None:
+    """Read the lists that wait, one after the other; what a dead worker left in the middle goes on."""
+    while uploads.work(clock=utc_now):
+        pass

@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 
 from digests.community import wipe_networks
+from newsletter import uploaded
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.privacy import retention
@@ -26,6 +27,8 @@ def tidy() -> None:
         older_than = timedelta(days=settings().joining.days)
         if count := forget_the_unconfirmed(session, older_than=older_than, now=now):
             log.info("unconfirmed.forgotten", count=count)
+    with unit_of_work() as session:
+        uploaded.forget(session, before=now - uploaded.KEPT)
     with unit_of_work() as session:
         if count := bulk.forget(session, now=now):
             log.info("bulk.forgotten", count=count)

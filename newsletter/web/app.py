@@ -41,6 +41,7 @@ from newsletter.people import NobodyThere
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
 from newsletter.tickets import NoSuchTicket, TicketError
+from newsletter.uploads import NotThere, NotYet
 from newsletter.voting import NoSuchChoice
 from newsletter.web import (
     account,
@@ -63,6 +64,7 @@ from newsletter.web import (
     health,
     intake,
     joining,
+    lists,
     metrics,
     moving,
     pages,
@@ -102,6 +104,8 @@ STATUS: Final[dict[type[Exception], int]] = {
     BadWords: status.HTTP_422_UNPROCESSABLE_CONTENT,
     NoSuchReader: status.HTTP_404_NOT_FOUND,
     NobodyThere: status.HTTP_404_NOT_FOUND,
+    NotThere: status.HTTP_404_NOT_FOUND,
+    NotYet: status.HTTP_409_CONFLICT,
     NobodyToDoItTo: status.HTTP_409_CONFLICT,
     TooLate: status.HTTP_409_CONFLICT,
     NoSuchVersion: status.HTTP_404_NOT_FOUND,
@@ -173,6 +177,7 @@ ROUTERS: Final = tuple(
         board,
         reports,
         bulk,
+        lists,
         people,
         schedules,
         console,
