@@ -54,6 +54,13 @@ SAID: Final[dict[Fate, str]] = {
 Progress = Callable[[int], None]
 
 
+class TakenElsewhere(FileRefused):
+    """Another process has gone on with the same file: it is its own now."""
+
+    def __init__(self) -> None:
+        super().__init__("This file is being imported by somebody else; nothing was done twice.")
+
+
 class ListImport(SQLModel, table=True):
     """One file that was taken in, or is being taken in, and how far it got."""
 
@@ -301,7 +308,7 @@ def _settle(session: Session, run_id: int, *, was: int, **values: object) -> Non
         .values(**values)
     )
     if moved.rowcount != 1:
-        raise FileRefused("This file is being imported by somebody else; nothing was done twice.")
+        raise TakenElsewhere
 
 
 def _fates(counts: Mapping[str, int]) -> dict[Fate, int]:

@@ -92,6 +92,8 @@ class UploadPiece(SQLModel, table=True):
 
 
 LIST, REFUSED = "list", "refused"
+#: A worker has it, or is to have it.
+BUSY: Final = (UploadStatus.rehearsing, UploadStatus.running)
 
 
 def keep(session: Session, upload_id: int, source: BinaryIO) -> None:
@@ -181,7 +183,7 @@ def claim(session: Session, *, now: datetime) -> Upload | None:
     waiting = (
         select(col(Upload.id))
         .where(
-            col(Upload.status).in_((UploadStatus.rehearsing, UploadStatus.running)),
+            col(Upload.status).in_(BUSY),
             (col(Upload.held_until).is_(None)) | (col(Upload.held_until) < now),
         )
         .order_by(col(Upload.id))
@@ -224,13 +226,14 @@ def drop(session: Session, upload_id: int) -> None:
 def forget(session: Session, *, before: datetime | None = None) -> int:
     """Let go of every list that no worker has, or of those that came *before*; returns how many."""
     idle = select(col(Upload.id)).where(
-        col(Upload.status).not_in((UploadStatus.rehearsing, UploadStatus.running))
-        if before is None
-        else col(Upload.at) < before
+        col(Upload.status).not_in(BUSY) if before is None else col(Upload.at) < before
     )
     numbers = list(session.execute(idle).scalars())
     for number in numbers:
         drop(session, number)
+    # What a worker wrote whose list was let go of under its hands.
+    listed = select(col(Upload.id))
+    session.execute(delete(UploadPiece).where(col(UploadPiece.upload_id).not_in(listed)))
     return len(numbers)
 
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from newsletter import importing, uploaded
 from newsletter.accounts import audit
 from newsletter.database import unit_of_work
-from newsletter.importing import Outcome
+from newsletter.importing import Outcome, TakenElsewhere
 from newsletter.uploaded import StoredLines, Upload, UploadStatus
 from subscribers.importing.bulk import Terms
 from subscribers.importing.columns import Columns, columns_of
@@ -134,8 +134,9 @@ def take_in(session: Session, number: int, *, by: str, now: datetime) -> None:
 
 
 def drop(session: Session, number: int, *, by: str, now: datetime) -> None:
-    """Let go of it; what a worker has half taken in stays. Raises NotThere."""
-    find(session, number)
+    """Let go of it. Raises NotThere, and NotYet while a worker has it."""
+    if find(session, number).status in uploaded.BUSY:
+        raise NotYet("That list is being read; wait until it is done, then let go of it.")
     uploaded.drop(session, number)
     _note(session, number, "people.list_dropped", by=by, now=now)
 
@@ -155,6 +156,10 @@ def work(*, clock: Clock) -> bool:
 
     try:
         outcome = _read(upload, alive, clock=clock)
+    except TakenElsewhere:
+        # It was slow, not dead: the list is with the worker that took it over, to its end.
+        log.warning("list.taken_elsewhere", upload=number)
+        return True
     except FileRefused as refusal:
         with unit_of_work() as session:
             uploaded.move(session, number, UploadStatus.failed, why=str(refusal)[:500])

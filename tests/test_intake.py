@@ -393,7 +393,7 @@ def test_what_goes_out_as_json_lines_comes_in_again_as_it_was(
     assert [json_line(facts) for facts in every_comparison(fresh)] == lines
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(first=comparisons(), second=comparisons())
 def test_any_pages_taken_in_any_number_of_times_settle_at_once(
     first: ComparisonFacts, second: ComparisonFacts, now: datetime

@@ -8,7 +8,6 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from newsletter import uploaded, uploads
 from newsletter.importing import SAID
-from newsletter.uploaded import UploadStatus
 from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.pages import LOOK
 from newsletter.web.staff import Operator, StaffForm, staff_page
@@ -151,6 +150,6 @@ def _page(who: Operator, session: Reading, number: int, *, wrong: str = "") -> R
         added=counts.get(Fate.added, 0),
         all_told=sum(counts.values()),
         has_refused=uploaded.has_refused(session, number),
-        runs=upload.status in {UploadStatus.rehearsing, UploadStatus.running},
+        runs=upload.status in uploaded.BUSY,
         wrong=wrong,
     )

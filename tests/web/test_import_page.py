@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from sqlmodel import col, func, select
+from sqlmodel import Session, col, func, select
 from starlette.testclient import TestClient
 
 from newsletter import importing, uploaded, uploads
@@ -149,6 +149,34 @@ def test_a_worker_that_dies_in_the_middle_leaves_the_rest_to_the_next(
         }
     refused = desk.see(f"{there}/refused.csv").splitlines()
     assert len(refused) == 10, "each refused line once, with a heading"
+
+
+@on_both
+def test_a_worker_that_was_slow_and_not_dead_leaves_the_list_to_the_one_that_took_it_over(
+    desk: Desk, sent: Sent, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    assert sent
+    there = desk.load(SHEET)
+    desk.press(f"{there}/read", **WORDS)
+    uploads.work(clock=lambda: now)
+    desk.press(f"{there}/take-in")
+    real = bulk.take
+
+    def slow(session: Session, *words: object, **named: object) -> object:
+        session.exec(select(ListImport)).one().line = 6  # the other one has gone on meanwhile
+        session.flush()
+        return real(session, *words, **named)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(bulk, "take", slow)
+
+    assert uploads.work(clock=lambda: now)
+
+    with reading() as session:
+        upload = session.exec(select(Upload)).one()
+        assert (upload.status, upload.why) == (UploadStatus.running, "")
+        held = session.exec(select(UploadPiece.kind)).all()
+    assert uploaded.LIST in held
+    assert desk.press(f"{there}/drop") == 409, "nobody lets go of it under a worker's hands"
 
 
 @on_both
