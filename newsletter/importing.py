@@ -4,12 +4,12 @@ How far an import got is a row. Stopped anywhere, the same file goes on from the
 comes twice, and no line is left out.
 """
 
-import csv
 import hashlib
-import io
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -21,8 +21,8 @@ from sqlmodel import Field, Session, SQLModel, col, select
 from newsletter.accounts import audit
 from newsletter.database import reading, unit_of_work
 from newsletter.joining import refusal_of
+from newsletter.refused import RefusedLines
 from newsletter.settings import settings
-from newsletter.spreadsheets import defused
 from subscribers.addresses import AddressKeys
 from subscribers.importing import bulk
 from subscribers.importing.bulk import Fate, Terms
@@ -34,10 +34,7 @@ from subscribers.models import BIG
 #: People in one transaction.
 BATCH: Final = 5000
 _BLOCK: Final = 1 << 20
-_SHOWN: Final = 1000  # characters of a refused line
-
-#: How a file of refused lines begins.
-HEAD: Final = b"line,why,what stood there\r\n"
+_TURN: Final = 0.0001  # seconds a thread may compute while another waits
 
 #: What is said of each fate.
 SAID: Final[dict[Fate, str]] = {
@@ -196,34 +193,6 @@ def take_in(  # noqa: PLR0913 - who, on what grounds, and where refusals go
     return outcome
 
 
-class RefusedLines:
-    """The file that holds each refused line with its reason, for putting right and taking in again."""
-
-    def __init__(self, file: BinaryIO, *, size: int) -> None:
-        """What stands beyond *size* was written by a try that did not come to keep it."""
-        there = file.seek(0, io.SEEK_END)
-        if size > there:
-            raise FileRefused(
-                "An earlier try wrote refused lines into another file; name the same with --refused."
-            )
-        self._file, self.size = file, size
-        file.seek(size)
-        file.truncate()
-        if not size:
-            self.size += file.write(HEAD)
-
-    def write(self, lines: list[Refused]) -> None:
-        """Add them, safely before anything is committed."""
-        for one in lines:
-            self._row(str(one.line), one.reason, defused(one.text[:_SHOWN]))
-        self._file.flush()
-
-    def _row(self, *cells: str) -> None:
-        sheet = io.StringIO(newline="")
-        csv.writer(sheet).writerow(cells)
-        self.size += self._file.write(sheet.getvalue().encode(errors="replace"))
-
-
 @dataclass(slots=True)
 class _Batch:
     """Lines up to *line*: people who are new in this file, and the lines about nobody."""
@@ -275,8 +244,15 @@ def _batches(sheet: Sheet, now: datetime, *, after: int = 0) -> Iterator[_Batch]
 
 
 def _ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:
-    """Read one batch on while the one before is being kept: the database has work of its own."""
-    with ThreadPoolExecutor(1, "reading a list") as reader:
+    """Read one batch on while the one before is being kept: the database has work of its own.
+
+    A thread that computes gives way every 5 ms, and whoever talks to a database asks for its turn
+    with every few kilobytes: two thirds of the time went into waiting for it.
+    """
+    turn = sys.getswitchinterval()
+    with ThreadPoolExecutor(1, "reading a list") as reader, ExitStack() as after:
+        after.callback(sys.setswitchinterval, turn)
+        sys.setswitchinterval(_TURN)
         coming = reader.submit(next, batches, None)
         while (batch := coming.result()) is not None:
             coming = reader.submit(next, batches, None)

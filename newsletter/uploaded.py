@@ -143,14 +143,17 @@ def opened(upload_id: int) -> Iterator[BinaryIO]:
         yield file
 
 
-class StoredLines(io.BytesIO):
-    """The file of refused lines, which is in the store whenever it is flushed."""
+class StoredLines(io.BufferedRandom):
+    """The file of refused lines on this machine, which is in the store whenever it is flushed."""
 
     def __init__(self, upload_id: int) -> None:
         """With what an earlier try has left."""
-        super().__init__(b"".join(pieces(upload_id, REFUSED)))
+        super().__init__(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - it is closed with this one
         self._id = upload_id
-        self._stored = len(self.getbuffer())
+        self._stored = 0
+        for data in pieces(upload_id, REFUSED):
+            self._stored += self.write(data)
+        super().flush()
 
     def truncate(self, size: int | None = None, /) -> int:
         """Cut it off, in the store as well."""
@@ -165,17 +168,20 @@ class StoredLines(io.BytesIO):
     def flush(self) -> None:
         """Keep what was written since."""
         super().flush()
-        if len(self.getbuffer()) > self._stored:
+        if self.seek(0, io.SEEK_END) > self._stored:
             with unit_of_work() as session:
                 self._store(session)
 
     def _store(self, session: Session) -> None:
-        data = bytes(self.getbuffer()[self._stored :])
-        if data:
+        """Put what is not there yet into the store, and stand at the end."""
+        self.seek(self._stored)
+        while data := self.read(PIECE):
             session.add(
                 UploadPiece(upload_id=self._id, kind=REFUSED, place=self._stored, data=data)
             )
-        self._stored += len(data)
+            session.flush()
+            session.expunge_all()
+            self._stored += len(data)
 
 
 def claim(session: Session, *, now: datetime) -> Upload | None:

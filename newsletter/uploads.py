@@ -174,9 +174,8 @@ def work(*, clock: Clock) -> bool:
 
 def _read(upload: Upload, alive: importing.Progress, *, clock: Clock) -> Outcome:
     number = upload.id or 0
-    with uploaded.opened(number) as source:
+    with uploaded.opened(number) as source, StoredLines(number) as refused:
         sheet = importing.look_at(source, upload.name, said=upload.said, encoding=upload.encoding)
-        refused = StoredLines(number)
         if upload.status is UploadStatus.rehearsing:
             return importing.rehearse(sheet, refused=refused, now=clock(), progress=alive)
         origin = sheet.columns.origin

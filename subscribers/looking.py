@@ -121,21 +121,21 @@ def _found(session: Session, wanted: Wanted, *, size: int) -> Leaf:
 
 def _looked_through(session: Session, wanted: Wanted, *, after: int | None, size: int) -> Leaf:
     """The newest are looked through, and the next page goes on from there."""
-    window = select(col(Subscriber.id)).order_by(col(Subscriber.id).desc()).limit(NEWEST)
+    ids = select(col(Subscriber.id)).order_by(col(Subscriber.id).desc())
     if after is not None:
-        window = window.where(col(Subscriber.id) < after)
-    few = window.subquery()
-    looked_at, last = session.execute(
-        select(func.count(), func.min(few.c.id)).select_from(few)
-    ).one()
-    found = _filtered(select(Subscriber).join(few, few.c.id == col(Subscriber.id)), wanted)
-    people = _newest(session, found, after=None, size=size)
-    is_cut = looked_at == NEWEST
+        ids = ids.where(col(Subscriber.id) < after)
+    last = session.scalar(ids.offset(NEWEST - 1).limit(1))  # None when there are fewer
+    looked_at = _filtered(select(Subscriber), wanted)
+    if last is not None:
+        looked_at = looked_at.where(col(Subscriber.id) >= last)
+    if after is not None:
+        looked_at = looked_at.where(col(Subscriber.id) < after)
+    people = _newest(session, looked_at, after=None, size=size)
     return Leaf(
         people[:size],
-        _count(session, found.with_only_columns(col(Subscriber.id))),
-        after=_next(people, size) or (last if is_cut else None),
-        is_cut=is_cut,
+        _count(session, looked_at.with_only_columns(col(Subscriber.id))),
+        after=_next(people, size) or last,
+        is_cut=last is not None,
     )
 
 

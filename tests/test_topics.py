@@ -16,6 +16,7 @@ from digests.stock import Stock
 from digests.topics import ALL, EVERYTHING, MOST, Shelf, Topic, listed, register
 from newsletter import choices, dispatch, preflight, production
 from newsletter.choices import NOTHING
+from newsletter.web.desk import mail
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.editions import a_draft, a_reader, an_approved_digest
 from tests.mails import a_pair, a_tool
@@ -167,8 +168,10 @@ def test_whoever_chooses_anew_after_the_approval_misses_nothing_of_it(
     session.flush()
 
     production.void_what_changed(session)
+    on_the_desk = mail.sight(session, digest, mail.eyes(session, f"reader:{person.id}"), now=now)
     dispatch.start(session, digest, now=now)
 
+    assert on_the_desk.preview.topics == ALL
     assert mailed(session, digest) == {"grace": ALL}
 
 

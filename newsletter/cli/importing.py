@@ -15,7 +15,8 @@ from newsletter import importing
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
-from newsletter.importing import HEAD, SAID, Outcome, Sheet
+from newsletter.importing import SAID, Outcome, Sheet
+from newsletter.refused import HEAD
 from subscribers.importing.bulk import Fate, Terms
 from subscribers.importing.records import FileRefused
 

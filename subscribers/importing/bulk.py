@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import (
@@ -50,6 +50,13 @@ class Terms:
     origin: str = ""
 
 
+class _Came(NamedTuple):
+    """What became of the candidates that a statement was given."""
+
+    counts: Counter[str]  # who came, by status
+    not_so: set[bytes]  # the keys of those who did not
+
+
 _STATUS: Final[dict[There, SubscriberStatus]] = {
     There.wanted: SubscriberStatus.active,
     There.left: SubscriberStatus.unsubscribed,
@@ -59,26 +66,33 @@ _STATUS: Final[dict[There, SubscriberStatus]] = {
 _KIND: Final = "imported"
 
 # One statement makes the people and their records; whoever came in between is left as they are.
+# What comes back is a count, and the keys of those who did not come: while another thread reads
+# on, each piece that goes over the wire waits for its turn.
 _ON_POSTGRESQL: Final = text(
     """
-    WITH came AS (
+    WITH new AS (
+        SELECT a AS address, decode(k, 'hex') AS key, n AS name, COALESCE(s, 'active') AS status,
+               COALESCE(z, 'UTC') AS zone, j AS joined_at
+        FROM json_to_recordset(CAST(:people AS json))
+             AS rows (a text, k text, n text, s text, z text, j timestamptz)
+    ), came AS (
         INSERT INTO subscriber (address, address_key, name, status, zone, source, joined_at,
                                 confirmed_at, left_at, left_how, topics, tracking)
-        SELECT address, decode(key, 'hex'), name, status, zone, :page, joined_at,
+        SELECT address, key, name, status, zone, :page, joined_at,
                CASE WHEN status = 'active' THEN CAST(:now AS timestamptz) END,
                CASE WHEN status <> 'active' THEN CAST(:now AS timestamptz) END,
                CASE WHEN status <> 'active' THEN CAST(:how AS varchar) END, -1, true
-        FROM json_to_recordset(CAST(:people AS json))
-             AS new (address text, key text, name text, status text, zone text,
-                     joined_at timestamptz)
-        WHERE NOT EXISTS (SELECT FROM suppression WHERE address_key = decode(key, 'hex'))
+        FROM new
+        WHERE NOT EXISTS (SELECT FROM suppression WHERE address_key = key)
         ON CONFLICT (address_key) DO NOTHING
         RETURNING id, address_key, joined_at, status
     ), kept AS (
         INSERT INTO consent (subscriber_id, kind, happened_at, page, wording)
         SELECT id, :kind, joined_at, :page, :wording FROM came
     )
-    SELECT address_key, status FROM came
+    SELECT status, count(*), NULL FROM came GROUP BY status
+    UNION ALL
+    SELECT NULL, 1, key FROM new WHERE NOT EXISTS (SELECT FROM came WHERE address_key = key)
     """
 )
 
@@ -107,10 +121,16 @@ def take(
     how = f"left at {terms.origin}" if terms.origin else "left elsewhere"
     insert_all = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
     may_come = [one for one in batch if one.there is not There.unconfirmed]
-    came = insert_all(session, may_come, terms, how[:40], now) if may_come else {}
-    late, fates = _sort_out(session, [one for one in batch if one.key not in came])
+    came = (
+        insert_all(session, may_come, terms, how[:40], now) if may_come else _Came(Counter(), set())
+    )
+    late, fates = _sort_out(
+        session,
+        [one for one in batch if one.there is There.unconfirmed or one.key in came.not_so],
+    )
     fates[Fate.known] += len(late)  # who joined at this very moment
-    fates.update(_fate(SubscriberStatus(status)) for status in came.values())
+    for status, count in came.counts.items():
+        fates[_fate(SubscriberStatus(status))] += count
     return +fates
 
 
@@ -154,24 +174,11 @@ def _sort_out(
 
 def _on_postgresql(
     session: Session, new: Sequence[Candidate], terms: Terms, how: str, now: datetime
-) -> dict[bytes, str]:
+) -> _Came:
     rows = session.connection().execute(
         _ON_POSTGRESQL,
         {
-            "people": orjson.dumps(
-                [
-                    {
-                        "address": one.address,
-                        "key": one.key.hex(),
-                        "name": one.name,
-                        "status": _STATUS[one.there],
-                        "zone": one.zone,
-                        "joined_at": one.joined_at,
-                    }
-                    for one in new
-                ],
-                default=str,
-            ).decode(),
+            "people": orjson.dumps([_brief(one) for one in new]).decode(),
             "page": terms.page[:200],
             "wording": terms.wording[:1000],
             "how": how,
@@ -179,12 +186,30 @@ def _on_postgresql(
             "now": now,
         },
     )
-    return _by_key(rows)
+    came = _Came(Counter(), set())
+    for status, count, key in rows:
+        if key is None:
+            came.counts[status] += count
+        else:
+            came.not_so.add(bytes(key))
+    return came
+
+
+def _brief(one: Candidate) -> dict[str, Any]:
+    """For the wire: what is usual goes without saying."""
+    brief: dict[str, Any] = {"a": one.address, "k": one.key.hex(), "j": one.joined_at}
+    if one.name:
+        brief["n"] = one.name
+    if one.there is not There.wanted:
+        brief["s"] = _STATUS[one.there]
+    if one.zone != "UTC":
+        brief["z"] = one.zone
+    return brief
 
 
 def _on_sqlite(
     session: Session, new: Sequence[Candidate], terms: Terms, how: str, now: datetime
-) -> dict[bytes, str]:
+) -> _Came:
     """Nobody else writes meanwhile, and rows are numbered upwards.
 
     The driver's own statement: SQLAlchemy would look at each value of each row, at twice the cost.
@@ -216,9 +241,10 @@ def _on_sqlite(
             ).where(person.c.id > before),
         )
     )
-    return _by_key(
+    there = _by_key(
         session.execute(select(person.c.address_key, person.c.status).where(person.c.id > before))
     )
+    return _Came(Counter(there.values()), {one.key for one in new if one.key not in there})
 
 
 def _as_stored(moment: datetime) -> str:

@@ -1,6 +1,5 @@
 """What stands behind the pages when they are measured: people, a year of editions, and their events."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +12,9 @@ from sqlmodel import col, select
 
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
 from digests.partitions import attach_partition, open_partition
-from newsletter import database, links, production
+from newsletter import database, production
 from newsletter.preflight import shapes
-from newsletter.settings import settings
+from tests.benchmarks.installation import installation
 from tests.servers import Postgres
 from tests.web.scene import a_draft
 
@@ -34,10 +33,10 @@ EVENTS_EACH: Final = 0.2  # of the list, in each edition: ten million in a year 
 @contextmanager
 def a_year(folder: Path, people: int, *, say: Say) -> Iterator[None]:
     """The service's own settings on a PostgreSQL that holds a year of editions to *people* readers."""
-    with Postgres(folder, settings={"shared_buffers": "512MB", "max_wal_size": "4GB"}) as postgres:
-        os.environ["NEWSLETTER_HOME"] = str(folder / "var")
-        os.environ["NEWSLETTER_DATABASE_URL"] = postgres.url
-        _forget()
+    with (
+        Postgres(folder, settings={"shared_buffers": "512MB", "max_wal_size": "4GB"}) as postgres,
+        installation(folder / "var", postgres.url),
+    ):
         database.migrate(database.engine())
         began = time.monotonic()
         _people(people)
@@ -49,17 +48,7 @@ def a_year(folder: Path, people: int, *, say: Say) -> Iterator[None]:
                 text("VACUUM ANALYZE")
             )
         shapes.refresh(now=NOW)
-        try:
-            yield
-        finally:
-            database.engine().dispose()
-            del os.environ["NEWSLETTER_DATABASE_URL"], os.environ["NEWSLETTER_HOME"]
-            _forget()
-
-
-def _forget() -> None:
-    for kept in (settings, database.engine, links._signers):  # noqa: SLF001 - its cache is ours to clear
-        kept.cache_clear()
+        yield
 
 
 def _people(count: int) -> None:

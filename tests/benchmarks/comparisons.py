@@ -4,7 +4,6 @@ Three are real pages; the others are rows in their image: 120,000 tools in 40
 categories, one of them in a thousand comparisons, readers' figures on every third.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -18,8 +17,8 @@ from digests import intake
 from digests.facts import ComparisonFacts
 from newsletter import database
 from newsletter.clock import utc_now
-from newsletter.settings import settings
 from newsletter.web.app import create_app
+from tests.benchmarks.installation import installation
 from tests.benchmarks.pages import LIMIT
 from tests.benchmarks.table import Figure
 from tests.servers import Postgres
@@ -88,27 +87,15 @@ _FILL: Final = (
 
 def part(folder: Path, _sizes: Sequence[int], say: Say) -> list[Figure]:
     """Every page of PAGES, asked one after another; the limit holds for the slowest but one."""
-    with Postgres(folder, settings={"shared_buffers": "512MB"}) as postgres:
-        os.environ["NEWSLETTER_HOME"] = str(folder / "var")
-        os.environ["NEWSLETTER_DATABASE_URL"] = postgres.url
-        os.environ["NEWSLETTER_API_PER_MINUTE"] = "1000000"
-        _forget()
-        try:
-            _fill(say)
-            app = create_app()
-            app.dependency_overrides[utc_now] = lambda: NOW
-            with TestClient(app) as client:
-                return [_figure(client, *page) for page in PAGES]
-        finally:
-            database.engine().dispose()
-            for name in ("HOME", "DATABASE_URL", "API_PER_MINUTE"):
-                del os.environ[f"NEWSLETTER_{name}"]
-            _forget()
-
-
-def _forget() -> None:
-    settings.cache_clear()
-    database.engine.cache_clear()
+    with (
+        Postgres(folder, settings={"shared_buffers": "512MB"}) as postgres,
+        installation(folder / "var", postgres.url, api_per_minute="1000000"),
+    ):
+        _fill(say)
+        app = create_app()
+        app.dependency_overrides[utc_now] = lambda: NOW
+        with TestClient(app) as client:
+            return [_figure(client, *page) for page in PAGES]
 
 
 def _fill(say: Say) -> None:

@@ -1,6 +1,5 @@
 """Sending on the embedded default: SQLite, one process, no broker between; to the bare sink."""
 
-import os
 import sys
 import threading
 import time
@@ -9,16 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from sqlmodel import Session
-
 from digests.models import Digest
 from digests.receipt import receipt
 from newsletter import dispatch
 from newsletter.clock import utc_now
-from newsletter.database import engine, unit_of_work
+from newsletter.database import engine, migrate, reading, unit_of_work
 from newsletter.sending import send_batches
-from newsletter.settings import settings
 from subscribers.models import Subscriber, SubscriberStatus
+from tests.benchmarks.installation import installation
 from tests.benchmarks.sending import HTML_BYTES
 from tests.benchmarks.table import Figure
 from tests.editions import an_approved_digest
@@ -31,14 +28,16 @@ def measure(folder: Path, *, say: Callable[[str], None]) -> list[Figure]:
     """Send one edition to 50,000 people out of one SQLite file."""
     say(f"sending to {PEOPLE:,} people on SQLite ...")
     port = free_port()
-    os.environ |= {
-        "NEWSLETTER_HOME": str(folder / "embedded"),
-        "NEWSLETTER_SENDGRID_URL": f"http://127.0.0.1:{port}",
-        "NEWSLETTER_SEND_THREADS": "1",
-    }
-    settings.cache_clear()
     sink = [sys.executable, "-m", "tests.benchmarks.sink", str(port)]
-    with Kept(sink, log=folder / "embedded-sink.log", environment=surroundings()):
+    with (
+        installation(
+            folder / "embedded",
+            sendgrid_url=f"http://127.0.0.1:{port}",
+            send_threads="1",
+        ),
+        Kept(sink, log=folder / "embedded-sink.log", environment=surroundings()),
+    ):
+        migrate(engine())
         fill()
         with unit_of_work() as session:
             digest_id = an_approved_digest(session, now=utc_now(), weight=HTML_BYTES).id or 0
@@ -48,9 +47,8 @@ def measure(folder: Path, *, say: Callable[[str], None]) -> list[Figure]:
         until = utc_now() + timedelta(minutes=5)
         send_batches(digest_id, clock=utc_now, until=until, draining=threading.Event())
         took = time.perf_counter() - started
-        with Session(engine()) as session:
+        with reading() as session:
             books = receipt(session, session.get_one(Digest, digest_id))
-        engine().dispose()
     if not books.closes or books.accepted != PEOPLE:
         raise RuntimeError(f"the books do not close: {books.as_json()}")
     return [Figure(f"send to {PEOPLE:,} on SQLite, one process", PEOPLE / took, "recipients/s")]

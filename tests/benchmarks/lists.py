@@ -6,10 +6,8 @@ table with the same keys: no judging, no consent, no suppression asked, nothing 
 
 import csv
 import hashlib
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +16,8 @@ import psycopg
 from newsletter import database, importing
 from newsletter.clock import utc_now
 from subscribers.importing.bulk import Fate, Terms
+from tests.benchmarks.installation import installation
 from tests.benchmarks.table import Figure
-from tests.chaos.house import forget_settings
 from tests.servers import Postgres
 
 Say = Callable[[str], None]
@@ -61,7 +59,7 @@ def part(folder: Path, _sizes: Sequence[int], say: Say) -> list[Figure]:
 
 def _imported(file: Path, home: Path, say: Say, *, url: str | None) -> float:
     with (
-        _installation(home, url),
+        installation(home, url),
         file.open("rb") as source,
         (home / "refused").open("w+b") as lines,
     ):
@@ -74,19 +72,6 @@ def _imported(file: Path, home: Path, say: Say, *, url: str | None) -> float:
     if done.counts != {Fate.added: LINES - LINES // 1000, Fate.refused: LINES // 1000}:
         raise AssertionError(f"the list holds others: {done.counts}")
     return took
-
-
-@contextmanager
-def _installation(home: Path, url: str | None) -> Iterator[None]:
-    home.mkdir()
-    forget_settings()
-    os.environ["NEWSLETTER_HOME"] = str(home)
-    if url:
-        os.environ["NEWSLETTER_DATABASE_URL"] = url
-    try:
-        yield
-    finally:
-        forget_settings()
 
 
 def _new(server: Postgres, name: str) -> str:

@@ -34,9 +34,9 @@ def show(  # noqa: PLR0913, PLR0917 - what the address says
 
 
 @router.api_route("/desk/{issue}/mail.html", methods=LOOK)
-def mail_html(_who: Editor, issue: str, session: Reading, view: Looking) -> Response:
+def mail_html(_who: Editor, issue: str, session: Reading, now: Now, view: Looking) -> Response:
     """The mail's own bytes for the frame; with images off, nothing in it may load any."""
-    shown = sight(session, edition(session, issue), eyes(session, view.reader))
+    shown = sight(session, edition(session, issue), eyes(session, view.reader), now=now)
     policy = _FRAMED
     if view.images == "off":
         policy = policy.replace("img-src 'self' https:", "img-src 'none'")
@@ -48,9 +48,9 @@ def mail_html(_who: Editor, issue: str, session: Reading, view: Looking) -> Resp
 
 
 @router.api_route("/desk/{issue}/mail.txt", methods=LOOK)
-def mail_text(_who: Editor, issue: str, session: Reading, view: Looking) -> Response:
+def mail_text(_who: Editor, issue: str, session: Reading, now: Now, view: Looking) -> Response:
     """The mail's text part."""
-    shown = sight(session, edition(session, issue), eyes(session, view.reader))
+    shown = sight(session, edition(session, issue), eyes(session, view.reader), now=now)
     return PlainTextResponse(shown.text)
 
 

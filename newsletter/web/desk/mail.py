@@ -2,16 +2,18 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlmodel import Session
 
 from digests.lifecycle import DigestError
-from digests.models import Digest
+from digests.models import Digest, DigestStatus
 from digests.topics import ALL
 from newsletter import choices, kept, production
 from newsletter.galley import Preview
 from newsletter.links import CopyRef
+from newsletter.preflight import shapes
 from newsletter.web import copies
 from subscribers.models import Subscriber, SubscriberStatus
 
@@ -65,14 +67,11 @@ def eyes(session: Session, wanted: str) -> Eyes:
     return Eyes(ALL, "a reader of everything")
 
 
-def sight(session: Session, digest: Digest, through: Eyes) -> Sight:
+def sight(session: Session, digest: Digest, through: Eyes, *, now: datetime) -> Sight:
     """The mail as *through* sees it. Raises NothingInIt, and NothingForThem of a reader's topics."""
     key = through.topics
     if through.reader is not None:
-        found = choices.wanted(session, digest).key_of(through.reader.topics, through.reader.owed)
-        if found is None:
-            raise NothingForThem(digest.issue)
-        key = found
+        key = _rendition_of(session, digest, through.reader, now=now)
     shown = production.preview(session, digest, key)
     content, nobody = shown.rendered.content, CopyRef(digest.id or 0, 0)
     joined, keeps = "the day you joined", ""
@@ -87,6 +86,19 @@ def sight(session: Session, digest: Digest, through: Eyes) -> Sight:
         for part in (content.html, content.text)
     )
     return Sight(shown, html, text)
+
+
+def _rendition_of(session: Session, digest: Digest, reader: Subscriber, *, now: datetime) -> str:
+    """The one they get: of those that are frozen, or of those a long list needed an hour ago at most."""
+    if digest.status is DigestStatus.draft or not digest.renditions:
+        readers = shapes.measured(session, digest, exact=False, now=now).by_wish
+        key = choices.wanted(session, digest, readers).key_of(reader.topics, reader.owed)
+    else:
+        have = choices.stock_of(session, digest)
+        key = have.nearest(reader.topics, reader.owed, tuple(have.routes(digest.renditions)))
+    if key is None:
+        raise NothingForThem(digest.issue)
+    return key
 
 
 def in_scheme(html: str, scheme: str) -> str:

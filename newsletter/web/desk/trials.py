@@ -26,7 +26,7 @@ def send_test(who: Editor, issue: str, form: StaffForm, now: Now) -> Response:
         with unit_of_work() as session:
             digest = production.by_issue(session, issue)
             through = the_one(session, find, who=who)
-            shown = sight(session, digest, through)
+            shown = sight(session, digest, through, now=now)
             send(
                 session,
                 digest,

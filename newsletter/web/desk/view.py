@@ -92,7 +92,7 @@ def desk_page(  # noqa: PLR0913 - what the page shows
         search=search,
         conflict=conflict,
         mine=mine,
-        text=sight(session, digest, through).text if view.width == "text" else "",
+        text=sight(session, digest, through, now=now).text if view.width == "text" else "",
     )
 
 
