@@ -210,6 +210,7 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.opens = pixel.opens_together()
+    app.state.webhook_turns = webhooks.turns()
     app.router.routes.append(pixel.route)
     for router in ROUTERS:
         app.include_router(router)

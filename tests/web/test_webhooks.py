@@ -2,7 +2,9 @@
 
 import base64
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -104,6 +106,31 @@ def test_a_large_batch_within_the_limit_is_read(post: Post, sent: Sent, now: dat
     answer = post(_events({**_event(sent, "delivered", now=now), **padding}))
 
     assert answer.json()["new"] == 1
+
+
+def test_of_many_calls_at_once_two_are_worked_on_and_all_are_kept(
+    post: Post, sent: Sent, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work: list[None] = []
+    most = 0
+    record = recording.record_events
+
+    def slowly(*given: Any, **named: Any) -> recording.Recorded:
+        nonlocal most
+        at_work.append(None)
+        most = max(most, len(at_work))
+        threading.Event().wait(0.02)
+        at_work.pop()
+        return record(*given, **named)
+
+    monkeypatch.setattr(recording, "record_events", slowly)
+    calls = [_events({**_event(sent, "open", now=now), "useragent": f"mail {n}"}) for n in range(6)]
+    with ThreadPoolExecutor(6) as provider:
+        answers = list(provider.map(post, calls))
+
+    assert most == webhooks.AT_ONCE
+    assert [answer.json()["new"] for answer in answers] == [1] * 6
+    assert len(seen(sent.digest_id, "opened")) == 6
 
 
 @on_both
