@@ -6,7 +6,7 @@ is left out, whichever way it came.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -123,7 +123,7 @@ def _of_copies(
             found.append(event)
         elif person := people.get(keys.get(event.address or "", b"")):
             reference = links.ref(links.signer().all_for(digest_id, person))
-            found.append(replace(event, delivery=reference))
+            found.append(event._replace(delivery=reference))
     return found
 
 

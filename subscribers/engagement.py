@@ -1,10 +1,9 @@
 """What people did with what they got: each observation kept once, whatever the order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import Column, Enum, Index, func, text
@@ -56,8 +55,7 @@ class Engagement(SQLModel, table=True):
     reason: str | None = Field(default=None, max_length=300)  # a bounce's words, a click's link
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """An engagement before it is stored; *key* is unique within the digest."""
 
     digest_id: int

@@ -1,5 +1,6 @@
 """Nothing that a test starts outlives it, and a server that was killed comes back with its data."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 import redis as redis_client
 
+from newsletter.cli import serving
 from tests.processes import ROOT, Kept, ProcessError, free_port, wait_until
 from tests.servers import Postgres, Redis
 
@@ -132,3 +134,18 @@ def test_a_port_is_one_runs_own_until_its_process_ends() -> None:
     assert "No port is free" in refused.stderr
     with pytest.raises(ProcessError, match="No port is free"):
         free_port([port])
+
+
+@pytest.mark.usefixtures("home")
+def test_a_server_looks_for_no_garbage_among_what_it_has_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr("uvicorn.run", lambda *_, **__: kept.append(gc.get_freeze_count()))
+
+    try:
+        serving.web()
+    finally:
+        gc.unfreeze()
+
+    assert kept[0] > 100_000

@@ -173,8 +173,7 @@ class EventKind(StrEnum):
     unknown = "unknown"  # kept, never dropped
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One thing a provider told us.
 
     *key* is what makes it the same event when it comes twice, at most 200
