@@ -93,7 +93,7 @@ def record(session: Session, observations: Sequence[Observation], *, now: dateti
     if not observations:
         return 0
     if session.get_bind().dialect.name == "postgresql":
-        brief = orjson.dumps([_brief(seen) for seen in observations]).decode()
+        brief = orjson.dumps([_brief(seen) for seen in observations], default=str).decode()
         return session.connection().execute(_ON_POSTGRESQL, {"rows": brief, "now": now}).rowcount
     tracked = _tracked(session, observations)
     # Executed with the rows, not built with them: a statement of a thousand rows has to be

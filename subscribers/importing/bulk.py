@@ -178,7 +178,7 @@ def _on_postgresql(
     rows = session.connection().execute(
         _ON_POSTGRESQL,
         {
-            "people": orjson.dumps([_brief(one) for one in new]).decode(),
+            "people": orjson.dumps([_brief(one) for one in new], default=str).decode(),
             "page": terms.page[:200],
             "wording": terms.wording[:1000],
             "how": how,
