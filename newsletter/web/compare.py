@@ -13,7 +13,7 @@ from digests.edition import Entry
 from digests.facts import ComparisonFacts, ReviewFacts, ToolFacts, key_of
 from digests.history import changes_of
 from digests.listing import panel_percent, pips_of
-from digests.tally import verdict_of
+from digests.tally import split_of, verdict_of
 from newsletter import galley, joining, voting
 from newsletter.archive.picture import Row as PictureRow
 from newsletter.archive.picture import picture
@@ -122,6 +122,7 @@ def decision_table(facts: ComparisonFacts) -> list[Row]:
     """What decides, row by row; a row stands if either side says something."""
     left, right = facts.tools
     rows = [
+        Row("Panel", _panel_of(left), _panel_of(right)),
         Row("Pricing", left.pricing or "", right.pricing or ""),
         Row("Entry", left.entry or "", right.entry or ""),
         Row("Best for", left.best_for or "", right.best_for or ""),
@@ -133,6 +134,13 @@ def decision_table(facts: ComparisonFacts) -> list[Row]:
         texts = [side[key].text if key in side else "" for side in said]
         rows.append(Row(detail.label, *texts))
     return [row for row in rows if row.left or row.right]
+
+
+def _panel_of(tool: ToolFacts) -> str:
+    """The panel's word and its split, as far as either is known."""
+    ships, skips = split_of(tool)
+    split = "" if ships is None or skips is None else f"{ships} ship / {skips} skip"
+    return " · ".join(part for part in ((verdict_of(tool) or "").capitalize(), split) if part)
 
 
 def scorecard(left: ToolFacts, right: ToolFacts) -> list[Seat]:

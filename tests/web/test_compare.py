@@ -31,6 +31,11 @@ def test_every_fact_of_a_real_page_stands_on_it(web: TestClient, now: datetime, 
         ]  # fmt: skip
         for fact in filter(None, said):
             assert " ".join(fact.split()) in words
+        panel, split = tool.panel, ""
+        if panel.ships is not None:
+            split = f" · {panel.ships} ship / {panel.skips} skip"
+        assert f"{(panel.verdict or '').capitalize()}{split}" in words
+        assert panel.ship_percent is None or f"{panel.ship_percent:.0f}%" in words
         for review in tool.reviews:
             assert " ".join(review.text.split()) in words
             if review.score is not None:
