@@ -29,6 +29,7 @@ WORDING: Final = (
 )
 #: Whoever is on the list and asks again is told so once in a while, and not at every try.
 _TELL_AGAIN_AFTER: Final = timedelta(days=1)
+_REMIND_AFTER: Final = timedelta(hours=1)
 _ROLES: Final = frozenset(
     {
         *("abuse", "admin", "administrator", "billing", "contact", "help", "hello", "hostmaster"),
@@ -153,6 +154,18 @@ def let_in(session: Session, subscriber_id: int, *, page: str, now: datetime) ->
         else None,
     }
     service_mail.write(session, Kind.welcome, subscriber_id=subscriber_id, values=values, now=now)
+
+
+def remind(session: Session, subscriber_id: int, *, now: datetime) -> bool:
+    """Mail the link once more to somebody who asked and has not confirmed; once an hour at most."""
+    person = session.get(Subscriber, subscriber_id)
+    if person is None or person.status is not SubscriberStatus.pending:
+        return False
+    mailed = service_mail.last_written(session, Kind.confirm, subscriber_id=subscriber_id)
+    if mailed is not None and now - mailed < _REMIND_AFTER:
+        return False
+    _mail_a_link(session, subscriber_id, page=person.source, now=now)
+    return True
 
 
 def wording() -> str:

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from sqlmodel import Session
 
+from newsletter import joining
 from newsletter.accounts import audit
 from newsletter.database import unit_of_work
 from newsletter.privacy import requests
@@ -114,6 +115,14 @@ def let_in(session: Session, number: int, *, by: str, now: datetime) -> bool:
     done = barring.let_in(session, number)
     if done:
         _note(session, number, "people.let_in", by=by, now=now)
+    return done
+
+
+def remind(session: Session, number: int, *, by: str, now: datetime) -> bool:
+    """Mail the link to confirm once more. False for who is not waiting for it, or got it just now."""
+    done = joining.remind(session, number, now=now)
+    if done:
+        _note(session, number, "people.reminded", by=by, now=now)
     return done
 
 

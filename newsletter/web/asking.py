@@ -26,10 +26,10 @@ def asked(  # noqa: PLR0913, PLR0917 - what one may ask for
 ) -> Wanted:
     """What the address asks for; what nobody can be is asked for by nobody, a date must be one."""
     return Wanted(
-        words=q[:320],
+        words=_line(q)[:320],
         status=SubscriberStatus(status) if status in set(SubscriberStatus) else None,
         topic=topic,
-        source=source[:200],
+        source=_line(source)[:200],
         joined_from=_day(since),
         joined_to=_day(until),
         tracking=_TRACKING.get(tracking),
@@ -66,6 +66,11 @@ def fields_of(wanted: Wanted) -> dict[str, str]:
         "tracking": "" if wanted.tracking is None else "on" if wanted.tracking else "off",
     }
     return {name: str(value) for name, value in said.items() if value}
+
+
+def _line(said: str) -> str:
+    """*said* without what no column holds: PostgreSQL refuses to compare with a NUL."""
+    return said.replace("\0", "")
 
 
 def _day(said: str) -> date | None:

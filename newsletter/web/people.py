@@ -32,6 +32,7 @@ _DONE: Final = {
     "take-off": "They are off the list, and come back by their own confirmation alone.",
     "keep-out": "That address is never mailed, whoever asks.",
     "let-in": "They may come in again, by their own confirmation.",
+    "remind": "The link to confirm is on its way to them once more.",
     "nothing": "Nothing had to be changed.",
 }
 _ERASED: Final = "They are erased. A keyed hash stays, so that no list brings them back."
@@ -94,7 +95,7 @@ def one(who: Operator, number: Number, session: Reading, done: str = "") -> Resp
 def change(  # noqa: PLR0913, PLR0917 - what is done to whom
     who: Operator, number: Number, do: str, form: StaffForm, session: Transaction, now: Now
 ) -> Response:
-    """Take them off, keep the address out or let it in, or erase them."""
+    """Take them off, keep the address out or let it in, mail the link once more, or erase them."""
     people.person(session, number)
     match do:
         case "take-off":
@@ -104,6 +105,8 @@ def change(  # noqa: PLR0913, PLR0917 - what is done to whom
             done = people.keep_out(session, number, why=why, by=who.name, now=now)
         case "let-in":
             done = people.let_in(session, number, by=who.name, now=now)
+        case "remind":
+            done = people.remind(session, number, by=who.name, now=now)
         case "erase" if form.get("sure") == "yes":
             people.erase(session, number, by=who.name, now=now)
             return RedirectResponse("/people?done=erase", 303)

@@ -15,6 +15,7 @@ from newsletter import recording
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
+from newsletter.service_mail import ServiceMail
 from subscribers import barring, looking
 from subscribers.looking import Wanted
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
@@ -162,6 +163,28 @@ class TestChanging:
             assert session.exec(select(Suppression)).all() == []
             assert session.get_one(Subscriber, sent.ada).status is SubscriberStatus.unsubscribed
 
+    def test_who_has_not_confirmed_is_mailed_the_link_once_more_and_not_every_minute(
+        self, web: TestClient, sent: Sent, now: datetime
+    ) -> None:
+        word = {"csrf": signed_in(web, roles={Role.operator}, now=now).csrf}
+        with unit_of_work() as session:
+            waiting = a_reader(session, "lise@readers.example", now=now)
+            waiting.status, waiting.confirmed_at = SubscriberStatus.pending, None
+            number = waiting.id
+
+        assert "Mail the link once more" in web.get(f"/people/{number}").text
+        for whom in (number, number, sent.ada):
+            web.post(f"/people/{whom}/remind", data=word)
+
+        with reading() as session:
+            [letter] = session.exec(select(ServiceMail)).all()
+            assert (letter.kind, letter.subscriber_id) == ("confirm", number)
+            ticket = str((letter.values or {})["confirm_path"])
+        assert web.post(ticket).status_code == 200
+        with reading() as session:
+            lise = session.exec(select(Subscriber).where(col(Subscriber.id) == number)).one()
+            assert lise.status is SubscriberStatus.active
+
     def test_erased_only_when_one_is_sure(self, web: TestClient, sent: Sent, now: datetime) -> None:
         word = {"csrf": signed_in(web, roles={Role.operator}, now=now).csrf}
         page = f"/people/{sent.ada}"
@@ -219,6 +242,16 @@ def test_numbers_that_fit_no_row_are_met_with_a_sentence(
     signed_in(web, roles={Role.operator}, now=now)
 
     assert web.get(address).status_code in {404, 422}
+
+
+@on_both
+def test_a_nul_is_looked_for_as_if_it_was_not_there(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    assert sent
+    signed_in(web, roles={Role.operator}, now=now)
+
+    assert "1 person." in web.get("/people?q=a%00da&source=%00").text
 
 
 @pytest.mark.browser
