@@ -29,7 +29,7 @@ from newsletter.reporting import EditionFigures, Figures, Range
 from newsletter.web.app import create_app
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.mails import a_pair, a_tool
-from tests.people_pictured import somebody
+from tests.people_pictured import a_list, somebody
 from tests.processes import ROOT, free_port, wait_until
 from tests.web.scene import DATA, a_draft
 from tests.web.staffing import signed_in_browser
@@ -56,6 +56,14 @@ PICTURES: Final[tuple[tuple[str, str, tuple[int, int], Scheme], ...]] = (
     ("people", "/people?q=ada", (1360, 560), "light"),
     ("person", "/people/1", (1360, 900), "light"),
     ("person-phone-dark", "/people/1", (390, 1200), "dark"),
+    ("people-import", "/people/import/1", (1360, 870), "light"),
+    ("people-import-phone-dark", "/people/import/1", (390, 1200), "dark"),
+    (
+        "people-bulk",
+        "/people/bulk?source=the+front&tracking=on&deed=take+off",
+        (1360, 560),
+        "light",
+    ),
     ("report", "/reports/2026-W47", (1360, 1000), "light"),
 )
 
@@ -240,6 +248,7 @@ def _the_site() -> Iterator[str]:
         os.environ["NEWSLETTER_SITE_URL"] = "https://shiporskip.example"
         with database.unit_of_work() as session:
             scene(session)
+        a_list()
         app = create_app()
         app.dependency_overrides[utc_now] = lambda: NOW
         port = free_port()

@@ -1,10 +1,13 @@
-"""Four people for the pictures, one of whom has read us for a while."""
+"""Four people for the pictures, one of whom has read us for a while, and a list from elsewhere."""
 
-from datetime import datetime, timedelta
+import io
+from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session, col, select
 
 from digests.models import Delivery, Digest, Outcome
+from newsletter import uploads
+from newsletter.database import unit_of_work
 from newsletter.esp import EventKind
 from newsletter.settings import settings
 from subscribers.engagement import Observation, Reader, record
@@ -62,3 +65,27 @@ def somebody(session: Session, *, now: datetime) -> None:
                         reader=Reader.unknown if kind is EventKind.opened else Reader.person,
                     )
                     record(session, [seen], now=at_then)
+
+
+def a_list() -> None:
+    """A list that was loaded up, looked at and rehearsed, with some who stay away and some unreadable."""
+    lines = ["Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME"]
+    lines += [
+        f"reader.{n}@elsewhere.example,Ada,Reader {n},2,2024-05-06 07:08:09" for n in range(900)
+    ]
+    lines += [f"reader.{n}@elsewhere.example,Ada,Again,2,2024-05-06 07:08:09" for n in range(12)]
+    lines += ["ada@analytical.example,Ada,Lovelace,4,2023-01-02 03:04:05", "nobody,,,1,", ",,,1,"]
+    now = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+    source = io.BytesIO("\n".join(lines).encode())
+    number = uploads.receive(source, "subscribed_members_export.csv", by="Olga", now=now)
+    with unit_of_work() as session:
+        uploads.read_as(
+            session,
+            number,
+            {},
+            page="old.example/join",
+            wording="Get the weekly verdicts by mail",
+            by="Olga",
+            now=now,
+        )
+    uploads.work(clock=lambda: now)
