@@ -15,6 +15,7 @@ MODULES: Final = (
     "newsletter.tasks.ticks",
     "newsletter.tasks.letters",
     "newsletter.tasks.beating",
+    "newsletter.tasks.listening",
     "newsletter.tasks.watching",
     "newsletter.tasks.tidying",
     "newsletter.tasks.counting",

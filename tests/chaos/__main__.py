@@ -140,6 +140,7 @@ def run(
         stuck=left_over,
         fell=house.fell,
         failed_starts=house.failed_starts,
+        deaf=house.deaf,
         did_not_stop=did_not_stop,
         seconds=time.monotonic() - began,
     )

@@ -69,6 +69,7 @@ class House:
         self.shape, self._dice = shape, dice
         self.orders = folder / "orders"
         self.fell: list[str] = []  # parts that ended by themselves, with their status
+        self.deaf = 0  # workers that noticed that they heard nothing, and ended to be started anew
         self.failed_starts = 0  # they were still coming up: whoever restarts them tries again
         self._broker_back_at = 0.0
         self._groups: set[int] = set()
@@ -118,6 +119,8 @@ class House:
             if part.pid is not None and part.pid in died:
                 if not part.killed and now - part.since < _COMING_UP:
                     self.failed_starts += 1
+                elif not part.killed and died[part.pid] == os.EX_TEMPFAIL:
+                    self.deaf += 1
                 elif not part.killed:
                     self.fell.append(f"{part.name} ended with {died[part.pid]}")
                 part.pid, part.killed = None, False

@@ -23,6 +23,7 @@ class Report:
     stuck: list[dict[str, Any]] = field(default_factory=list)
     fell: list[str] = field(default_factory=list)  # processes that ended by themselves
     failed_starts: int = 0
+    deaf: int = 0
     did_not_stop: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -80,6 +81,7 @@ def _block(report: Report) -> str:
         ("the books close", "yes" if found.closes else "NO"),
         ("processes that ended by themselves", len(report.fell)),
         ("processes that gave up while starting", report.failed_starts),
+        ("workers that had gone deaf, and started anew", report.deaf),
         ("seconds", f"{report.seconds:.1f}"),
     ]
     width = max(len(name) for name, _ in rows) + 2
