@@ -69,7 +69,7 @@ class Listener:
 
 def deaf_after() -> float:
     """Seconds of silence in which a worker of a large fleet, too, would have heard a tick."""
-    return max(5.0, settings().tick * 12)
+    return max(10.0, settings().tick * 12)
 
 
 def _is_ticking() -> bool:
