@@ -93,7 +93,10 @@ def _listen(sender: Any = None, **_: object) -> None:  # noqa: ANN401 - Celery's
     def watch() -> None:
         while True:
             time.sleep(deaf_after() / 6)
-            listener.look(now=time.monotonic())
+            try:
+                listener.look(now=time.monotonic())
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next look may go well
+                log.warning("listening.failed", why=type(error).__name__)
 
     threading.Thread(target=watch, name="listening", daemon=True).start()
 
