@@ -24,6 +24,12 @@ KEPT: Final = timedelta(days=1)
 PIECE: Final = 1 << 20
 #: Without a sign of life for so long, the worker that had it is gone.
 LEASE: Final = timedelta(minutes=2)
+#: Workers that may fall over one list before nobody tries it any more.
+TRIES: Final = 6
+_FELL: Final = (
+    f"{TRIES} workers fell over this list, and no other is to. Who was taken in stays; the workers' logs "
+    "say what happened."
+)
 
 
 class UploadStatus(StrEnum):
@@ -78,6 +84,9 @@ class Upload(SQLModel, table=True):
     position: int = 0  # bytes that are read
     why: str = Field(default="", max_length=500)  # it failed
     held_until: datetime | None = None  # a worker has it
+    tries: int = Field(  # of workers, since it began to be read
+        default=0, sa_column_kwargs={"server_default": "0"}
+    )
 
 
 class UploadPiece(SQLModel, table=True):
@@ -198,8 +207,15 @@ def claim(session: Session, *, now: datetime) -> Upload | None:
     upload_id = session.execute(waiting.with_for_update(skip_locked=True)).scalar()
     if upload_id is None:
         return None
+    upload = session.get_one(Upload, upload_id)
+    if upload.tries >= TRIES:
+        move(session, upload_id, UploadStatus.failed, why=_FELL)
+        return None
+    upload.tries += 1
+    session.flush()
     hold(session, upload_id, now=now)
-    return session.get(Upload, upload_id)
+    session.refresh(upload)
+    return upload
 
 
 def hold(session: Session, upload_id: int, *, now: datetime, position: int | None = None) -> None:
@@ -216,7 +232,7 @@ def move(session: Session, upload_id: int, wanted: UploadStatus, **values: objec
     moved = session.execute(
         update(Upload)
         .where(col(Upload.id) == upload_id, col(Upload.status).in_(sources))
-        .values(status=wanted, held_until=None, **values)
+        .values(status=wanted, held_until=None, tries=0, **values)
     )
     if wanted in {UploadStatus.done, UploadStatus.failed}:
         _drop(session, upload_id, LIST)

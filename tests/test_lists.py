@@ -32,6 +32,7 @@ from subscribers.importing import bulk
 from subscribers.importing.bulk import Fate, Terms
 from subscribers.importing.candidates import Judge
 from subscribers.importing.columns import There, columns_of
+from subscribers.importing.moments import moment
 from subscribers.importing.records import FileRefused, Record, Refused, manner_of, records
 from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppression
 from subscribers.subscription import add_confirmed, find, leave
@@ -510,3 +511,30 @@ class TestTheCommand:
         assert done.returncode == 1
         assert done.stderr.count("\n") == 1
         assert why in done.stderr
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2024-05-06", "20240506", "2024-05-06T07:08:09Z", "2024-05-06 07:08:09", "2024-05-06 07:08:09 UTC",
+        "2024-05-06 09:08:09 +0200", "2024/05/06 07:08", "06.05.2024", "6.5.2024 07:08", "6 May 2024",
+        "May 6, 2024", "May 06, 2024 07:08 AM", "Mon, 06 May 2024 07:08:09 +0000",
+        "1714979289", "1714979289000",
+    ],
+)  # fmt: skip
+def test_a_day_that_can_be_meant_in_one_way_only_is_read(said: str, now: datetime) -> None:
+    assert moment(said, now).isoformat()[:10] == "2024-05-06"
+
+
+@pytest.mark.parametrize("said", ["", "5/6/2024", "soon", "2999-01-01", "9" * 400, "\0"])
+def test_a_day_that_is_none_or_not_yet_or_two_is_the_day_of_the_import(
+    said: str, now: datetime
+) -> None:
+    assert moment(said, now) == now
+
+
+@given(st.text(max_size=40))
+def test_whatever_stands_for_a_day_a_moment_up_to_now_comes_of_it(said: str) -> None:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+
+    assert moment(said, now) <= now

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import available_timezones
 
 from subscribers.addresses import AddressKeys, BadAddress, normal_form
 from subscribers.importing.columns import Columns, Meaning, There
+from subscribers.importing.moments import moment
 from subscribers.importing.records import Record, Refused
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
@@ -69,7 +70,7 @@ class Judge:
             address=address,
             name=self._name(fields),
             zone=_zone(_cell(fields, self._zone)),
-            joined_at=_moment(_cell(fields, self._joined), self._now),
+            joined_at=moment(_cell(fields, self._joined), self._now),
             there=there,
         )
 
@@ -107,18 +108,3 @@ def _zone(said: str) -> str:
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
-
-
-def _moment(said: str, now: datetime) -> datetime:
-    """When they joined there; now where it is not said in ISO 8601 or lies ahead. UTC where no zone is."""
-    if not said:
-        return now
-    try:
-        known = datetime.fromisoformat(said)
-    except ValueError:
-        return now
-    try:
-        aware = known.astimezone(UTC) if known.tzinfo else known.replace(tzinfo=UTC)
-        return min(aware, now)
-    except OverflowError:
-        return now

@@ -1,6 +1,7 @@
 """Lists from elsewhere by the page: looked at, rehearsed, taken in by any worker, and gone afterwards."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_nobody_is_taken_in_before_an_operator_has_seen_what_would_happen(
     assert sent
     before = on_the_list()
     there = desk.load(SHEET)
-    assert "utf-8" in desk.see(there)
+    assert "Written in UTF-8, parted by commas." in desk.see(there)
     assert desk.press(f"{there}/take-in") == 409
 
     assert desk.press(f"{there}/read", **WORDS) == 303
@@ -149,6 +150,30 @@ def test_a_worker_that_dies_in_the_middle_leaves_the_rest_to_the_next(
         }
     refused = desk.see(f"{there}/refused.csv").splitlines()
     assert len(refused) == 10, "each refused line once, with a heading"
+
+
+@on_both
+def test_a_list_over_which_one_worker_after_another_falls_is_given_up_in_a_sentence(
+    desk: Desk, sent: Sent, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    assert sent
+    there = desk.load(SHEET)
+    desk.press(f"{there}/read", **WORDS)
+    tries: list[object] = []
+
+    def falls(*_: object, **__: object) -> None:
+        tries.append(None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(uploads, "_read", falls)
+    for at in range(uploaded.TRIES):
+        with pytest.raises(KeyboardInterrupt):
+            uploads.work(clock=partial(now.__add__, at * (uploaded.LEASE + timedelta(seconds=1))))
+
+    assert not uploads.work(clock=lambda: now + timedelta(hours=1))
+    assert len(tries) == uploaded.TRIES
+    assert "workers fell over this list" in desk.see(there)
+    assert pieces() == 0
 
 
 @on_both
