@@ -26,6 +26,7 @@ import pytest  # noqa: E402
 
 from newsletter.settings import settings  # noqa: E402
 from tests.databases import Databases, migrate_anew  # noqa: E402
+from tests.effort import examples  # noqa: E402 - the same
 from tests.servers import Postgres, Redis  # noqa: E402 - the same
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from sqlmodel import Session
 
 # A slow moment of the machine is not a failure: nothing here is timed.
-hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile("untimed", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("untimed")
 
 #: Changes settings for one test: ``configure(esp="resend")`` sets NEWSLETTER_ESP.

@@ -23,6 +23,7 @@ from digests.appointments import (
     slots,
 )
 from digests.schedule import Schedule
+from tests.effort import examples
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)
 
@@ -126,7 +127,7 @@ def cron_lines(draw: st.DrawFn) -> str:
         max_value=datetime(2034, 1, 1),  # noqa: DTZ001 - made aware below
     ),
 )
-@tries(max_examples=200)
+@tries(max_examples=examples(200))
 def test_a_cron_line_comes_once_for_each_of_its_days(line: str, zone: str, start: datetime) -> None:
     other = line.replace("L5", "5L") if "L5" in line else line
     ours = line.replace("L5", "5L")
@@ -160,7 +161,7 @@ def _as_croniter(line: str) -> str:
     zone=st.sampled_from(ZONES),
     after=st.datetimes(min_value=datetime(2024, 1, 1), max_value=datetime(2034, 1, 1)),  # noqa: DTZ001 - made aware below
 )
-@tries(max_examples=200)
+@tries(max_examples=examples(200))
 def test_whoever_asks_at_any_moment_hears_of_the_same_appointments(
     weekday: int, at: time, zone: str, after: datetime
 ) -> None:

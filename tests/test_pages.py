@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from digests.facts import ComparisonFacts, DetailFacts, PanelFacts, ReviewFacts, Verdict, slug_of
 from digests.page_lines import PageRefused
 from digests.pages import MOST_LINES, read_page
+from tests.effort import examples
 from tests.facts_strategies import comparisons
 from tests.page_printer import Manner, as_extract_says, extract, full_page
 
@@ -22,7 +23,7 @@ EXTRACT: Final = (EXAMPLES / "smolvlm2-2b-vs-mistral-large-3.txt").read_text()
 
 #: Generated pages are long; what counts is that each comes back.
 THOROUGH: Final = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 Edit = Callable[[str], str]

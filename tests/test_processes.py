@@ -141,6 +141,7 @@ def test_a_server_looks_for_no_garbage_among_what_it_has_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept: list[int] = []
+    monkeypatch.setattr(serving, "set_up_logging", lambda: None)  # this process has its own
     monkeypatch.setattr("uvicorn.run", lambda *_, **__: kept.append(gc.get_freeze_count()))
 
     try:

@@ -19,6 +19,7 @@ from newsletter.rendering.card import card
 from newsletter.rendering.inert import BREAK, address, inert, line
 from newsletter.rendering.mjml import checked, compiled, minified
 from newsletter.rendering.prose import as_html, as_text
+from tests.effort import examples
 from tests.mails import (
     HOUSE,
     SKIP,
@@ -354,7 +355,7 @@ def without_tool(link: str) -> str:
     return re.sub(r"/b/\[%verdict%\]/([a-z0-9]|-|%2D)+/", "/b/[%verdict%]/tool/", link)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(hostile)
 @example("\u202e")
 @example("⟦999⟧ =⟦0⟧")
@@ -375,7 +376,7 @@ def test_content_cannot_change_what_a_mail_is_made_of(words: str) -> None:
     content.text.encode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(hostile)
 @example("[a](https://x.example/[%open%]) ![p](https://x.example/p.gif)")
 @example("<https://x.example/{{x}}> [j](javascript:alert) [d](data:text/html,x)")

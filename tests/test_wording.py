@@ -16,6 +16,7 @@ from digests.wording import (
     suggestions,
     without_repeats,
 )
+from tests.effort import examples
 from tests.mails import MIXED, SHIP, SKIP, a_pair, a_review, a_tool, entries, the_pages
 
 
@@ -305,7 +306,7 @@ pairs = (
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(pairs, min_size=1, max_size=4), st.sampled_from([1, 2, 12]))
 def test_any_week_of_one_to_fifty_comparisons_gets_lines_that_fit_an_inbox(
     pages: list[ComparisonFacts], times: int

@@ -5,6 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newsletter.esp.ses_template import Braces
+from tests.effort import examples
 from tests.esp.providers import handlebars
 from tests.esp.test_merging import plainly
 
@@ -15,7 +16,7 @@ brackets = st.lists(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(text=brackets.map("".join), fields=st.sampled_from([("token", "a"), ("a",), ()]))
 @example(text="{{{}", fields=())
 @example(text="{[%token%]}", fields=("token", "a"))

@@ -17,6 +17,7 @@ from digests.facts import ComparisonFacts
 from newsletter.database import unit_of_work
 from newsletter.web import published
 from tests.conftest import Configure
+from tests.effort import examples
 from tests.mails import SHIP, SKIP, a_pair, a_tool
 from tests.web.scene import on_both
 
@@ -102,7 +103,7 @@ words = st.text(max_size=20) | st.sampled_from(
 
 
 @on_both
-@tries(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@tries(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     path=st.sampled_from(sorted(SHAPES)),
     slug=st.sampled_from(["one", "one-vs-two", "%00", "a%2Fb", "é"]),

@@ -152,7 +152,6 @@ def test_a_worker_that_dies_in_the_middle_leaves_the_rest_to_the_next(
     assert len(refused) == 10, "each refused line once, with a heading"
 
 
-@on_both
 def test_a_list_over_which_one_worker_after_another_falls_is_given_up_in_a_sentence(
     desk: Desk, sent: Sent, monkeypatch: pytest.MonkeyPatch, now: datetime
 ) -> None:

@@ -17,6 +17,7 @@ from newsletter.clock import utc_now
 from newsletter.database import reading
 from newsletter.links import Purpose
 from subscribers.models import Consent, Subscriber
+from tests.effort import examples
 from tests.web.scene import Sent, erase, on_both, seen, status_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -151,7 +152,11 @@ def test_a_body_that_is_no_form_at_all_is_refused_for_its_size(web: TestClient, 
     assert status_of(sent.ada) == "active"
 
 
-@effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(place=st.integers(0, 27), other=st.sampled_from(ALPHABET))
 def test_any_other_character_anywhere_makes_it_nobodys_link(
     web: TestClient, sent: Sent, place: int, other: str
