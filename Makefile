@@ -109,6 +109,9 @@ clean-data: ## throw away var/ and beat's state: the embedded database, its secr
 LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(ARGS)
 
+# The lock files name everything there is to install: nothing is left to work out.
+AS_LOCKED = --quiet --require-hashes --no-deps
+
 .venv/.python:
 	@test -n "$(PYTHON)" || { \
 		echo "Weekly AI Tool Verdicts needs Python 3.11 or newer, and none is on the PATH." >&2; exit 1; }
@@ -118,11 +121,11 @@ LOCKED = --quiet --universal --python-version 3.11 --generate-hashes --no-header
 	@touch $@
 
 .venv/.service: .venv/.python requirements.lock pyproject.toml
-	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@$(PIP) install $(AS_LOCKED) --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.tests: .venv/.service tests/requirements.lock
 	@echo "Setting up the tools of the tests; this is done once."
-	@$(PIP) install --quiet --require-hashes --requirement tests/requirements.lock
+	@$(PIP) install $(AS_LOCKED) --no-compile --requirement tests/requirements.lock
 	@touch $@

@@ -1,6 +1,7 @@
 """What every test stands on: a clean environment, real databases, a fixed moment, a browser."""
 
 import contextlib
+import gc
 import os
 import shutil
 import sqlite3
@@ -32,6 +33,9 @@ from tests.servers import Postgres, Redis  # noqa: E402 - the same
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from sqlmodel import Session
+
+# What the collector looks through is mostly modules, which stay.
+gc.set_threshold(20_000)
 
 # A slow moment of the machine is not a failure: nothing here is timed.
 hypothesis.settings.register_profile("untimed", deadline=None, max_examples=examples(100))

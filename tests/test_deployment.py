@@ -1,6 +1,7 @@
 """What docs/deploy/ hands to an operator: the compose file, the units, the proxy, the example settings."""
 
 import configparser
+import re
 import shlex
 import shutil
 import signal
@@ -16,6 +17,8 @@ from dotenv import dotenv_values
 
 from newsletter.cli import PARTS
 from newsletter.settings import Settings
+from newsletter.web import pixel
+from newsletter.web.app import ROUTERS
 from tests.conftest import Configure
 from tests.processes import ROOT, Kept, command, free_port, surroundings, wait_until
 from tests.servers import Redis
@@ -114,6 +117,13 @@ class TestTheComposeFile:
             "proxy"
         ]
 
+    def test_redis_gives_up_being_root_before_it_has_nothing_to_give_it_up_with(self) -> None:
+        """Its image would change owners and users as root; without capabilities that fails."""
+        redis = compose()["services"]["redis"]
+
+        assert redis["cap_drop"] == ["ALL"]
+        assert redis["user"] == "redis"
+
     def test_the_image_is_built_from_what_the_repository_has(self) -> None:
         copied = [
             source
@@ -124,6 +134,13 @@ class TestTheComposeFile:
 
         assert copied
         assert [name for name in copied if not (ROOT / name).exists()] == []
+        # What is not let in cannot be copied, and what is let in is nothing but that.
+        let_in = {
+            line[1:].partition("/")[0]
+            for line in (ROOT / ".dockerignore").read_text().splitlines()
+            if line.startswith("!")
+        }
+        assert let_in == set(copied)
 
     @pytest.mark.skipif(
         subprocess.run(
@@ -143,6 +160,63 @@ class TestTheComposeFile:
         )
 
         assert read.returncode == 0
+
+
+class TestTheProxies:
+    """What a proxy writes down of a call: the kind of page, never a reader's link or a query."""
+
+    @pytest.mark.parametrize("program", ["Caddyfile", "nginx.conf"])
+    def test_no_secret_of_a_link_comes_into_its_log(self, program: str) -> None:
+        secret = "kD3-x_9.aZ"
+        paths = [
+            re.sub(r"{(token|ticket)}", secret, path)
+            for path in served()
+            if re.search(r"{(token|ticket)}", path)
+        ]
+
+        assert len(paths) > 20
+        assert [path for path in paths if secret in logged(program, path)] == []
+
+    @pytest.mark.parametrize("program", ["Caddyfile", "nginx.conf"])
+    def test_other_pages_stay_readable_there(self, program: str) -> None:
+        for path in ("/", "/ready", "/compare/a-vs-b", "/people/17", "/reports/2026-W48.csv"):
+            assert logged(program, path) == path
+
+    def test_caddy_drops_every_query(self) -> None:
+        """nginx's ``$uri`` never has one."""
+        assert "reader" not in logged("Caddyfile", "/people?q=reader@example.com")
+
+    def test_nginx_writes_down_nothing_else(self) -> None:
+        """Its own words on a failed call have the whole link in them, below ``crit``."""
+        written = re.findall(
+            r"^ *((?:access|error)_log) .*?(\w+);$",
+            (DEPLOY / "nginx.conf").read_text(),
+            flags=re.MULTILINE,
+        )
+
+        assert written == [
+            *(("access_log", "quiet"), ("error_log", "crit")),
+            *(("access_log", "off"), ("error_log", "crit")),
+        ]
+
+
+def served() -> list[str]:
+    """The path of every page there is."""
+    routes = [pixel.route, *(route for router in ROUTERS for route in router.routes)]
+    return [getattr(route, "path", "") for route in routes]
+
+
+def logged(program: str, path: str) -> str:
+    """What *program* writes down for *path*, by the pattern in its file."""
+    text = (DEPLOY / program).read_text()
+    if program == "Caddyfile":
+        found = re.search(r"request>uri regexp `(.+)` `(.+)`", text)
+        assert found is not None
+        return re.sub(found[1], found[2].replace("${1}", r"\1"), path)
+    found = re.search(r'"~(.+)" "\$1(.+)";', text)
+    assert found is not None
+    begins = re.match(found[1], path)
+    return begins[1] + found[2] if begins else path
 
 
 class TestTheUnits:

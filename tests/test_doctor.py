@@ -497,3 +497,19 @@ class TestTheCommand:
         assert found["red"] == len([1 for one in found["findings"] if one["state"] == "red"])
         for secret in ("a" * 32, "b" * 32, "c" * 32, "SG.real-token-of-the-tests"):
             assert secret not in shown.output + listed.output
+        with reading() as session:
+            kept = examining.last(session)
+        assert kept is not None, (
+            "an alert whose cause is mended ends with the look that it asks for"
+        )
+        assert {one.check.what for one in kept.red} == red
+
+    def test_without_a_store_it_says_so_and_keeps_nothing(
+        self, tmp_path: Path, configure: Configure
+    ) -> None:
+        configure(database_url="postgresql://nobody@127.0.0.1:1/nothing", home=tmp_path)
+
+        shown = CliRunner().invoke(app, ["doctor"])
+
+        assert shown.exit_code == 1
+        assert "The database does not answer" in shown.output

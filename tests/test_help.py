@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from typing import Final
 
 import pytest
@@ -48,6 +49,14 @@ def test_a_command_reads_only_what_it_needs() -> None:
     assert "Processes that send" in said.stdout
     for stranger in ("newsletter.cli.accounts", "newsletter.web", "fastapi"):
         assert f" {stranger}\n" not in said.stderr
+
+
+def test_it_says_which_version_it_is() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+    shown = CliRunner().invoke(app, ["--version"])
+
+    assert (shown.exit_code, shown.output) == (0, f"newsletter {declared}\n")
 
 
 def test_a_misspelt_command_is_met_with_the_right_one() -> None:

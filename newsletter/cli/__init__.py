@@ -4,9 +4,10 @@ A module of commands is imported when one of them is asked for: a worker need no
 accounts are, and `newsletter why` answers at once.
 """
 
+import gc
 import sys
-from importlib import import_module
-from typing import Any, Final
+from importlib import import_module, metadata
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -75,13 +76,28 @@ app = typer.Typer(
 )
 
 
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"newsletter {metadata.version('weekly-ai-tool-verdicts')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _newsletter() -> None:
+def _newsletter(
+    version: Annotated[  # noqa: ARG001 - answered by its callback
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Say which version this is."
+        ),
+    ] = False,
+) -> None:
     keep_out_of_answers()
 
 
 def main() -> None:
     """The ``newsletter`` command."""
+    # What is imported stays: to look for garbage in it every 700 objects is a tenth of each start.
+    gc.set_threshold(20_000)
     try:
         app()
     except Exception as error:

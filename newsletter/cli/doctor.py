@@ -10,7 +10,7 @@ from rich.text import Text
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
 from newsletter.doctor import Examination, Finding
-from newsletter.doctor.examining import examine
+from newsletter.doctor.examining import look_and_keep
 
 _MARKS: Final = {
     "green": ("✓ ok", "green"),
@@ -30,11 +30,12 @@ def doctor(
 ) -> None:
     """Check the machine, the provider's account, the domain's DNS and one-click, each with its fix.
 
-    Exit status 1 when something is wrong. Nothing is changed and nothing secret is shown.
+    Exit status 1 when something is wrong. Nothing is changed and nothing secret is shown; what was
+    found is kept for the alerts, so that one whose cause is mended ends.
 
     Example: `newsletter doctor --quiet`
     """
-    found = examine(clock=utc_now)
+    found = look_and_keep(clock=utc_now)
     if as_json:
         print_json(found.as_json())
     else:

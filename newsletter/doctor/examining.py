@@ -24,6 +24,8 @@ log = structlog.get_logger()
 
 #: What nobody can tell now and was wrong within this time is taken to be so still.
 _BELIEVED_FOR: Final = timedelta(days=1)
+#: Where these are wrong nothing can be kept.
+_NO_STORE: Final = {"database", "migrations"}
 
 
 class Checkup(SQLModel, table=True):
@@ -96,9 +98,10 @@ def last(session: Session) -> Examination | None:
 
 
 def look_and_keep(*, clock: Clock) -> Examination:
-    """Examine everything and keep it."""
+    """Examine everything and keep it, where there is a store of this version to keep it in."""
     examination = examine(clock=clock)
-    keep(examination)
+    if not _NO_STORE & {one.check.what for one in examination.red}:
+        keep(examination)
     return examination
 
 
