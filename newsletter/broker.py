@@ -41,7 +41,7 @@ def waiting() -> int | None:
         options |= {"socket_timeout": _PATIENCE, "socket_connect_timeout": _PATIENCE}
     try:
         with Connection(settings().broker, transport_options=options) as connection:
-            connection.ensure_connection(max_retries=1, timeout=_PATIENCE)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=_PATIENCE)
             channel: Any = connection.default_channel
             try:
                 return int(channel.queue_declare(QUEUE, passive=True).message_count)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -104,10 +104,13 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Configure:
 
 
 @pytest.fixture
-def home(tmp_path: Path, configure: Configure) -> Path:
-    """A ``var/`` of this test's own, with secrets of its own."""
-    configure(home=tmp_path / "var")
-    return tmp_path / "var"
+def home(_migrated_file: Path, tmp_path: Path, configure: Configure) -> Path:
+    """A ``var/`` of this test's own, with secrets of its own and an empty store."""
+    var = tmp_path / "var"
+    var.mkdir()
+    shutil.copyfile(_migrated_file, var / "newsletter.db")
+    configure(home=var)
+    return var
 
 
 @pytest.fixture(scope="session")
@@ -216,55 +219,6 @@ def browser() -> Iterator["Browser"]:
         )
         yield opened
         opened.close()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _compiled_once() -> Iterator[None]:
-    """Engines come and go with the tests; what SQLAlchemy has compiled for one, the next need not."""
-    from sqlalchemy import create_engine  # noqa: PLC0415 - with the store
-
-    from newsletter import database  # noqa: PLC0415 - half of the tests need no store
-
-    kept: dict[str, Any] = {}
-    made = create_engine
-
-    def share(*words: Any, **named: Any) -> Any:
-        engine: Any = made(*words, **named)
-        first = kept.setdefault(engine.dialect.name, engine)
-        # SQLAlchemy has no word for it: a statement is compiled for a dialect, not for an engine.
-        engine._compiled_cache = first._compiled_cache  # noqa: SLF001 - as said
-        engine.dialect = engine.pool._dialect = first.dialect  # noqa: SLF001 - as said
-        return engine
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "create_engine", share)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _templates_compiled_once() -> Iterator[None]:
-    """The same of templates: which they are does not depend on a test."""
-    from jinja2 import BytecodeCache, Environment  # noqa: PLC0415 - with the pages
-    from jinja2.bccache import Bucket  # noqa: PLC0415 - the same
-
-    from newsletter.rendering import typesetting  # noqa: PLC0415 - the same
-    from newsletter.web import pages  # noqa: PLC0415 - the same
-
-    class Kept(BytecodeCache):
-        def __init__(self) -> None:
-            self.code: dict[str, bytes] = {}
-
-        def load_bytecode(self, bucket: Bucket) -> None:
-            if bucket.key in self.code:
-                bucket.bytecode_from_string(self.code[bucket.key])
-
-        def dump_bytecode(self, bucket: Bucket) -> None:
-            self.code[bucket.key] = bucket.bytecode_to_string()
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (typesetting, pages):
-            patch.setattr(module, "Environment", partial(Environment, bytecode_cache=Kept()))
-        yield
 
 
 #: What these keep depends on what they are given alone.

@@ -28,6 +28,7 @@ from tests.editions import a_draft
 NO_DECISION: Final = {
     *("beat", "demo", "run", "worker", "migrate"),
     "preflight",  # keeps what links answered
+    "doctor",  # keeps what it found
     "recount",  # the same of figures
     "reconcile",  # keeps what a provider tells, as its webhook does
     "reclass",  # counts anew by the rules that the code has

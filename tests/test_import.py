@@ -91,12 +91,14 @@ def test_standard_input_takes_a_page_or_json_lines() -> None:
 
 
 def test_one_page_that_cannot_be_read_does_not_keep_the_others_out(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
     for name, page in PAGES.items():
-        (tmp_path / f"{name}.txt").write_text(page)
-    bad = tmp_path / "smolvlm2-vs-mistral-3-small.txt"
+        (pages / f"{name}.txt").write_text(page)
+    bad = pages / "smolvlm2-vs-mistral-3-small.txt"
     bad.write_text(PAGE.replace("82/100", "820/100", 1))
 
-    said = newsletter("import", tmp_path)
+    said = newsletter("import", pages)
 
     assert said.status == 1
     assert said.out.splitlines()[-1] == "2 new, 0 revised, 0 unchanged, 1 refused"
@@ -317,10 +319,12 @@ def test_a_line_without_end_is_refused_and_the_next_one_read(tmp_path: Path) -> 
 
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "page.txt").write_bytes(b"\xef\xbb\xbf" + PAGE.encode())
-    (tmp_path / "line.jsonl").write_bytes(b"\xef\xbb\xbf" + LINE.encode())
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "page.txt").write_bytes(b"\xef\xbb\xbf" + PAGE.encode())
+    (pages / "line.jsonl").write_bytes(b"\xef\xbb\xbf" + LINE.encode())
 
-    said = newsletter("import", tmp_path)
+    said = newsletter("import", pages)
 
     assert said.out.splitlines()[-1] == "1 new, 0 revised, 1 unchanged, 0 refused"
 

@@ -5,6 +5,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import ClassVar, Final
 
 import orjson
@@ -50,11 +51,15 @@ class SesEvents(Webhooks):
     batch_bytes: ClassVar[int] = 0
 
     def __init__(self, private_key: str, topic: str, certificate_url: str) -> None:
-        key = serialization.load_pem_private_key(private_key.encode(), None)
+        self._pem, self._topic, self._certificate_url = private_key, topic, certificate_url
+
+    @cached_property
+    def _private_key(self) -> rsa.RSAPrivateKey:
+        """Reading it takes a twentieth of a second: only a sandbox of Amazon's events does."""
+        key = serialization.load_pem_private_key(self._pem.encode(), None)
         if not isinstance(key, rsa.RSAPrivateKey):
             raise TypeError("The SNS topic's key must be an RSA key.")
-        self._private_key = key
-        self._topic, self._certificate_url = topic, certificate_url
+        return key
 
     @override
     def tells(self, kind: Kind) -> bool:
