@@ -52,7 +52,7 @@ QUESTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "brevo": (
         "GET",
         "/v3/smtp/statistics/events",
-        {"tags": '["b-1"]', "startDate": "2026-11-27", "endDate": "2026-11-27", "limit": "1"},
+        {"tags": '["b-1"]', "days": "2", "limit": "1"},
     ),
 }
 
@@ -100,6 +100,16 @@ def test_what_the_provider_may_have_forgotten_is_not_absent(name: str) -> None:
     assert isinstance(
         found(name, httpx.Response(200, json=NOTHING[name]), after=long_ago), CannotTell
     )
+
+
+def test_brevo_is_asked_for_a_day_more_than_ours_since_its_days_are_the_accounts() -> None:
+    seen: list[httpx.Request] = []
+    esp = MAKES["brevo"](transport=recording(seen, lambda _: httpx.Response(200, json={})))
+
+    for days in (0, 1, 87, 88):
+        esp.find("b-1", since=NOW, now=NOW + timedelta(days=days))
+
+    assert [asked.url.params["days"] for asked in seen] == ["2", "3", "89"]
 
 
 @searched

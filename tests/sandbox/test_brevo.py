@@ -101,7 +101,9 @@ def test_the_report_is_asked_by_tag(
 
     assert early == {}
     assert [event["event"] for event in late["events"]] == ["delivered", "requests"]
+    assert report(tags='["b-1"]', days="1").json() == late
     assert report(tags='["b-2"]').json() == {}
+    assert report(days="91").status_code == 400
     assert report(startDate="2026-01-01", endDate="2026-11-23").status_code == 400
     assert report(custom="x").status_code == 400
     assert report(tags="b-1").status_code == 400

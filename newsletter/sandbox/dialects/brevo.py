@@ -176,6 +176,12 @@ class Brevo(Dialect):
             if not isinstance(tags, list) or len(tags) != 1:
                 raise ValueError("the sandbox looks for one tag at a time, as a JSON list")
             where["tag"] = tags[0]
+        if "days" in asked:
+            days = int(asked["days"])
+            if not 0 < days <= _LONGEST.days or "startDate" in asked:
+                raise ValueError("days may be 1 to 90, and not beside startDate and endDate")
+            today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+            where["since"] = (today - timedelta(days=days - 1)).timestamp()
         if ("startDate" in asked) != ("endDate" in asked):
             raise ValueError("startDate and endDate go together")
         if "startDate" in asked:
