@@ -44,6 +44,10 @@ _COPIES: Final = 1000
 _KEY_LIVES: Final = timedelta(minutes=14)
 _SEARCH_REACHES: Final = timedelta(days=87)  # and a day for each end, in whatever zone
 _BAD_ADDRESS: Final = re.compile(r"\bin to\b")
+#: Codes that are about the account, under whatever status they come.
+_OF_ACCOUNT: Final = frozenset(
+    {"account_under_validation", "not_enough_credits", "permission_denied", "unauthorized"}
+)
 _LONGEST_WAIT: Final = 86_400.0  # seconds; a larger figure is no number of seconds
 #: What Brevo's template language may take for its own; whether it reads inline content is unknown.
 _THEIRS: Final = ("{{", "{%")
@@ -224,7 +228,8 @@ def _refusal(answer: httpx.Response, sent: bytes) -> NotTaken | Unknown:
         refused = odd_positions(people)
     if refused:
         return NotTaken(f"Brevo refuses {len(refused)} of the recipients", refused=refused)
-    outcome = judged(answer, "Brevo", words)
+    of_account = text_in(body_of(answer), "code") in _OF_ACCOUNT
+    outcome = judged(answer, "Brevo", words, of_account=of_account)
     if isinstance(outcome, NotTaken) and not outcome.final and outcome.retry_after is None:
         return NotTaken(outcome.reason, _reset(answer))
     return outcome

@@ -50,6 +50,7 @@ _REF_VARIABLE: Final = "watv_delivery"
 #: Mailgun would fill these in wherever they stand, and nothing escapes them.
 _THEIRS: Final = re.compile(r"%(?:recipient|unsubscribe_url|tag_unsubscribe|mailing_list)")
 _BAD_ADDRESS: Final = re.compile(r"\bto'? parameter")
+_OF_ACCOUNT: Final = re.compile(r"\bnot allowed to send\b|\bdomain\b.*\bdisabled\b", re.IGNORECASE)
 _TRY_AFTER: Final = re.compile(r"try again after\s+(.+?)\.?\s*$", re.IGNORECASE)
 
 
@@ -237,7 +238,8 @@ def _refusal(answer: httpx.Response, sent: bytes) -> NotTaken | Unknown:
         refused = odd_positions(people)
     if refused:
         return NotTaken(f"Mailgun refuses {len(refused)} of the recipients", refused=refused)
-    outcome = judged(answer, "Mailgun", words)
+    of_account = _OF_ACCOUNT.search(words) is not None
+    outcome = judged(answer, "Mailgun", words, of_account=of_account)
     named = _TRY_AFTER.search(words)
     if (
         isinstance(outcome, NotTaken)

@@ -44,6 +44,8 @@ _TAKEN: Final = 0
 _INVALID: Final = 300
 _INACTIVE: Final = 406
 _PASSING: Final = frozenset({429, 500})
+#: About the sender, the credits, the account: whatever the call holds.
+_OF_ACCOUNT: Final = frozenset({400, 401, 405, 412, 413})
 
 
 class Postmark:
@@ -110,7 +112,9 @@ class Postmark:
             return answer
         body = body_of(answer)
         if answer.status_code != httpx.codes.OK:
-            return judged(answer, "Postmark", text_in(body, "Message"))
+            words, code = text_in(body, "Message"), _code_in(body)
+            of_account = code in _OF_ACCOUNT or (code == _INVALID and "'From'" in words)
+            return judged(answer, "Postmark", words, of_account=of_account)
         if not isinstance(body, list) or len(body) != request.size:
             return Unknown("Postmark answered 200, but not for each copy")
         return outcome_of("Postmark", [_entry(item) for item in body])
@@ -194,9 +198,14 @@ def _stencil(
     return json_stencil(message, content.fields)
 
 
+def _code_in(item: object) -> object:
+    code = item.get("ErrorCode") if isinstance(item, dict) else None
+    return code if isinstance(code, int) else None
+
+
 def _entry(item: object) -> Entry:
     """One copy's answer. A copy that is not said to be taken is not, by the contract."""
-    code = item.get("ErrorCode") if isinstance(item, dict) else None
+    code = _code_in(item)
     words = quoted(text_in(item, "Message"))
     if code == _TAKEN:
         return Entry(Verdict.taken, text_in(item, "MessageID"))

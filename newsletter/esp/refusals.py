@@ -28,13 +28,19 @@ _ABOUT_THE_CALL: Final = frozenset({400, 413, 422})
 _NEVER_REACHED_MAIL: Final = range(300, 400)
 
 
-def judged(response: httpx.Response, provider: str, words: str = "") -> NotTaken | Unknown:
+def judged(
+    response: httpx.Response, provider: str, words: str = "", *, of_account: bool = False
+) -> NotTaken | Unknown:
     """The answer as far as its status tells.
 
     Only a 4xx promises that nothing was taken. After a 5xx mail has been seen
     to go out, 503 included, so nobody knows; the same for a 2xx that is not
     the one the contract calls acceptance, and for 408, where the provider
     gave up reading but may have read enough.
+
+    *of_account*: the provider says that the account may not send, although its status would
+    be about the call. Then no other call fares better, and parting this one would only turn
+    readers away one by one.
     """
     status = response.status_code
     said = f": {quoted(words)}" if words else ""
@@ -44,10 +50,9 @@ def judged(response: httpx.Response, provider: str, words: str = "") -> NotTaken
         return NotTaken(f"{provider} redirects ({status}); its URL is wrong", final=True)
     if status == httpx.codes.REQUEST_TIMEOUT or not httpx.codes.is_client_error(status):
         return Unknown(f"{provider} answered {status}{said}")
-    why = _FINAL.get(status, "refuses the request as it stands")
-    return NotTaken(
-        f"{provider} {why} ({status}){said}", final=True, of_call=status in _ABOUT_THE_CALL
-    )
+    why = _FINAL[403] if of_account else _FINAL.get(status, "refuses the request as it stands")
+    of_call = status in _ABOUT_THE_CALL and not of_account
+    return NotTaken(f"{provider} {why} ({status}){said}", final=True, of_call=of_call)
 
 
 def quoted(words: str) -> str:

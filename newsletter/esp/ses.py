@@ -54,6 +54,11 @@ _HEADER: Final = 995  # characters of a header's value
 #: The column of a field's value inside TemplateData, which is JSON inside a JSON text.
 _NESTED: Final = f"{RESERVED_MARK}data:"
 
+#: Errors under a 400 that are about the account, whatever the call holds.
+_OF_ACCOUNT: Final = frozenset(
+    {"AccountSuspendedException", "SendingPausedException", "LimitExceededException"}
+    | {"MailFromDomainNotVerifiedException"}
+)
 _VERDICTS: Final[Mapping[str, Verdict]] = {
     "SUCCESS": Verdict.taken,
     "MESSAGE_REJECTED": Verdict.refused,
@@ -271,7 +276,9 @@ def _refusal(answer: httpx.Response, sent: bytes) -> NotTaken | Unknown:
     bad = answer.status_code == httpx.codes.BAD_REQUEST
     if refused := positions_named(words, _recipients(sent)) if bad else {}:
         return NotTaken(f"SES refuses {len(refused)} of the recipients", refused=refused)
-    return judged(answer, "SES", words)
+    # Of its rejections, the one of a sender (or, before production, of anybody) names no reader.
+    unverified = kind == "MessageRejected" and "not verified" in words
+    return judged(answer, "SES", words, of_account=unverified or kind in _OF_ACCOUNT)
 
 
 def _recipients(sent: bytes) -> list[str]:

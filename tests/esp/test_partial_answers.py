@@ -282,6 +282,50 @@ def test_ses_names_its_errors_in_a_header_or_the_body(status: int, kind: str, fi
         assert kind.rpartition("#")[2].partition(":")[0] in outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "body"),
+    [
+        ("ses", 400, {"__type": "AccountSuspendedException"}),
+        ("ses", 400, {"__type": "SendingPausedException"}),
+        ("ses", 400, {"__type": "LimitExceededException"}),
+        ("ses", 400, {"__type": "MailFromDomainNotVerifiedException"}),
+        ("ses", 400, {"__type": "MessageRejected", "message": "Email address is not verified."}),
+        ("postmark", 422, {"ErrorCode": 405, "Message": "Not allowed to send."}),
+        ("postmark", 422, {"ErrorCode": 412, "Message": "Account is pending."}),
+        ("postmark", 422, {"ErrorCode": 300, "Message": "Invalid 'From' address."}),
+        ("mailgun", 400, {"message": "Domain mg.example.com is not allowed to send: disabled"}),
+        ("brevo", 400, {"code": "not_enough_credits", "message": "no credits"}),
+        ("brevo", 400, {"code": "account_under_validation", "message": "wait"}),
+    ],
+)
+def test_an_account_that_may_not_send_is_not_taken_for_a_bad_call(
+    name: str, status: int, body: Any
+) -> None:
+    """Such a call would be parted until single readers are refused, one after the other."""
+    outcome = sent(name, status, body)
+
+    assert isinstance(outcome, NotTaken)
+    assert (outcome.final, outcome.of_call, outcome.refused) == (True, False, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "body"),
+    [
+        ("ses", 400, {"__type": "BadRequestException"}),
+        ("postmark", 422, {"ErrorCode": 402, "Message": "Invalid JSON."}),
+        ("mailgun", 400, {"message": "to parameter is missing"}),
+        ("brevo", 400, {"code": "invalid_parameter", "message": "subject"}),
+    ],
+)
+def test_a_call_that_is_refused_for_what_it_holds_may_be_parted(
+    name: str, status: int, body: Any
+) -> None:
+    outcome = sent(name, status, body)
+
+    assert isinstance(outcome, NotTaken)
+    assert (outcome.final, outcome.of_call) == (True, True)
+
+
 @pytest.mark.parametrize("status", [400, 409])
 @pytest.mark.parametrize(
     ("reported", "kind"),
