@@ -107,6 +107,7 @@ def _asked_since(
 
 def mailing_of(claim: Claim, copies: Sequence[Copy]) -> Mailing:
     """What goes to the provider for *claim*; read its frozen content outside of any transaction."""
+    opens, clicks = settings().tracked_by("provider")
     return Mailing(
         batch=links.batch_tag(claim.digest_id, claim.number),
         key=claim.key,
@@ -115,6 +116,8 @@ def mailing_of(claim: Claim, copies: Sequence[Copy]) -> Mailing:
         reply_to=settings().reply_to or None,
         content=content_of(claim.rendition_id),
         copies=copies,
+        track_opens=opens,
+        track_clicks=clicks,
     )
 
 

@@ -33,6 +33,7 @@ def fresh_each(session: Session, digest: Digest, keys: Iterable[str]) -> Iterato
     """The same for each of *keys*; what they are made of is read once. Raises NothingInIt."""
     whole = assembly.edition(session, digest, address=comparison_address())
     have: Stock | None = None
+    opens, clicks = settings().tracked_by("us")
     for key in keys:
         edition = whole
         if key != ALL:
@@ -43,8 +44,8 @@ def fresh_each(session: Session, digest: Digest, keys: Iterable[str]) -> Iterato
         rendered = render(
             edition,
             house=house(),
-            track_opens=settings().track_opens,
-            track_clicks=settings().track_clicks,
+            track_opens=opens,
+            track_clicks=clicks,
         )
         yield Preview(digest, rendered, content_hash(rendered.content), key)
 

@@ -13,8 +13,9 @@ from newsletter import links
 from newsletter.esp import Event, EventKind
 from newsletter.esp.refusals import quoted
 from newsletter.posting import events as letters
+from newsletter.settings import settings
 from subscribers import engagement, moving, subscription
-from subscribers.engagement import Observation, Reader
+from subscribers.engagement import TRACKING, Observation, Reader
 from subscribers.models import Subscriber, SubscriberStatus
 
 log = structlog.get_logger()
@@ -57,7 +58,10 @@ def record_events(
     effects: list[tuple[Observation, Event]] = []
     copies = [links.copy_of_ref(event.delivery) if event.delivery else None for event in events]
     foreign = 0
+    watched = settings().track_by != "nobody"
     for event, copy in zip(events, copies, strict=True):
+        if event.kind in TRACKING and not watched:
+            continue
         of_ours = copy is not None or not event.delivery
         letter_id = None if of_ours else links.letter_of_tag(event.delivery or "")
         # Without a reference of ours it is about other mail on the same account.
@@ -106,8 +110,11 @@ def record_opens(
 ) -> int:
     """Our own pixel was loaded many times: in which copy, and whether a machine did it.
 
-    Returns how many count; one statement, however many there are.
+    Returns how many count; one statement, however many there are. None where nobody counts them:
+    the mails of before still hold the pixel.
     """
+    if not settings().track_opens or settings().track_by == "nobody":
+        return 0
     seen: dict[str, Observation] = {}
     for copy, machine in opens:
         reader = Reader.machine if machine else Reader.unknown

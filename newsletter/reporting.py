@@ -158,7 +158,7 @@ def counted(session: Session, digest_id: int) -> Figures:
     Opens and clicks are those of our own pixel and links, or the provider's: as
     ``track_by`` says, and never both.
     """
-    ours = settings().track_by == "us"
+    ours = settings().track_by != "provider"
     mine = col(Engagement.digest_id) == digest_id
     people = func.count(func.distinct(col(Engagement.subscriber_id)))
     rows = session.execute(

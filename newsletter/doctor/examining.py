@@ -120,7 +120,7 @@ def _account(name: str) -> Account:
     wanted = Wanted(
         domain=known.sender_domain,
         webhook=f"{known.web_url}/webhooks/{name}",
-        tracking=known.track_opens and known.track_by == "provider",
+        tracking=any(known.tracked_by("provider")),
     )
     try:
         esp = provider(name)

@@ -46,6 +46,7 @@ class Mailing:
 
     *batch* is our batch tag (same alphabet as ``Copy.ref``, at most 64
     characters); *key* is a UUID and the same for every attempt at this batch.
+    *track_opens* and *track_clicks*: whether the provider is to watch, where a call can say so.
     """
 
     batch: str
@@ -55,6 +56,8 @@ class Mailing:
     reply_to: str | None
     content: Content
     copies: Sequence[Copy]
+    track_opens: bool = False
+    track_clicks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

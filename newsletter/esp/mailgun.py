@@ -50,6 +50,7 @@ _REF_VARIABLE: Final = "watv_delivery"
 #: Mailgun would fill these in wherever they stand, and nothing escapes them.
 _THEIRS: Final = re.compile(r"%(?:recipient|unsubscribe_url|tag_unsubscribe|mailing_list)")
 _BAD_ADDRESS: Final = re.compile(r"\bto'? parameter")
+_YES_OR_NO: Final = ("no", "yes")
 _OF_ACCOUNT: Final = re.compile(r"\bnot allowed to send\b|\bdomain\b.*\bdisabled\b", re.IGNORECASE)
 _TRY_AFTER: Final = re.compile(r"try again after\s+(.+?)\.?\s*$", re.IGNORECASE)
 
@@ -99,7 +100,11 @@ class Mailgun:
         """One form for all copies, with their values beside it. Raises Unsendable."""
         rows = rows_of(mailing, provider="Mailgun", most=_COPIES)
         form, variables = _compiled(
-            mailing.content, mailing.sender_name, mailing.sender_address, mailing.reply_to
+            mailing.content,
+            mailing.sender_name,
+            mailing.sender_address,
+            mailing.reply_to,
+            (mailing.track_opens, mailing.track_clicks),
         )
         addresses: str = orjson.loads('"' + ",".join(row[0] for row in rows) + '"')
         # Made from the key, so that equal mailings have equal bodies, and too long to be guessed.
@@ -181,7 +186,11 @@ Form = tuple[tuple[str, bytes], ...]
 
 @lru_cache(maxsize=16)
 def _compiled(
-    content: Content, sender_name: str, sender_address: str, reply_to: str | None
+    content: Content,
+    sender_name: str,
+    sender_address: str,
+    reply_to: str | None,
+    tracked: tuple[bool, bool],
 ) -> tuple[Form, Stencil]:
     """The form's fields but for those of the call, and the variables of one recipient."""
     check(content, sender_name, provider="Mailgun")
@@ -198,9 +207,9 @@ def _compiled(
     fields += [(f"h:{name}", value) for (name, _), value in zip(headers, values, strict=True)]
     fields += [
         (f"v:{DELIVERY_VARIABLE}", f"%recipient.{_REF_VARIABLE}%"),
-        ("o:tracking", "no"),
-        ("o:tracking-clicks", "no"),
-        ("o:tracking-opens", "no"),
+        ("o:tracking", _YES_OR_NO[any(tracked)]),
+        ("o:tracking-clicks", _YES_OR_NO[tracked[1]]),
+        ("o:tracking-opens", _YES_OR_NO[tracked[0]]),
     ]
     own = {name: f"[%{name}%]" for name in content.fields} | {_REF_VARIABLE: REF}
     variables = json_stencil({ADDRESS: own}, content.fields)

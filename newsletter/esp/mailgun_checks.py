@@ -39,13 +39,13 @@ def examine(ask: Ask, wanted: Wanted, *, domain: str) -> Account:
     if body is None:
         return report.account()
     report.well("credentials", "Mailgun knows our key.")
-    _domain(report, fields_of(body), domain)
-    _tracking(report, ask, domain)
+    _domain(report, fields_of(body), domain, wanted)
+    _tracking(report, ask, domain, wanted)
     _webhooks(report, ask, wanted, domain)
     return report.account()
 
 
-def _domain(report: Report, body: Fields, domain: str) -> None:
+def _domain(report: Report, body: Fields, domain: str, wanted: Wanted) -> None:
     about = fields_of(body.get("domain"))
     state = text(about, "state") or "unknown"
     if about.get("is_disabled") is True or state == "disabled":
@@ -72,9 +72,11 @@ def _domain(report: Report, body: Fields, domain: str) -> None:
         for one in records
         if one.get("valid") != "valid"
         and text(one, "record_type") in kinds
-        # The CNAME serves Mailgun's own tracked links, which our mail does not hold.
+        # The CNAME serves Mailgun's own tracked links, which our mail holds only where it counts.
         and not (
-            text(one, "record_type") == "CNAME" and "_domainkey" not in (text(one, "name") or "")
+            text(one, "record_type") == "CNAME"
+            and "_domainkey" not in (text(one, "name") or "")
+            and not wanted.tracking
         )
     ]
     if stale:
@@ -87,7 +89,7 @@ def _domain(report: Report, body: Fields, domain: str) -> None:
         report.well("domain records", "Mailgun finds the domain's sending records.")
 
 
-def _tracking(report: Report, ask: Ask, domain: str) -> None:
+def _tracking(report: Report, ask: Ask, domain: str, wanted: Wanted) -> None:
     path = f"/v3/domains/{quote(domain, safe='')}/tracking"
     body = report.asked(ask, path, what="tracking", about="the domain's tracking")
     if body is None:
@@ -100,7 +102,8 @@ def _tracking(report: Report, ask: Ask, domain: str) -> None:
             "Switch unsubscribe tracking off in the domain's settings: a request cannot.",
         )
     else:
-        report.well("tracking", "Each request switches Mailgun's tracking of opens and clicks off.")
+        how = "on as it is wanted" if wanted.tracking else "off"
+        report.well("tracking", f"Each request switches Mailgun's own tracking {how}.")
 
 
 def _webhooks(report: Report, ask: Ask, wanted: Wanted, domain: str) -> None:

@@ -96,6 +96,7 @@ class Postmark:
             mailing.sender_address,
             mailing.reply_to,
             self._stream,
+            (mailing.track_opens, mailing.track_clicks),
         )
         request = Request(
             path="/email/batch",
@@ -167,8 +168,13 @@ class Postmark:
 
 
 @lru_cache(maxsize=16)
-def _stencil(
-    content: Content, sender_name: str, sender_address: str, reply_to: str | None, stream: str
+def _stencil(  # noqa: PLR0913, PLR0917 - the parts of a message, which a cache knows by their place
+    content: Content,
+    sender_name: str,
+    sender_address: str,
+    reply_to: str | None,
+    stream: str,
+    tracked: tuple[bool, bool],
 ) -> Stencil:
     check(content, sender_name, provider="Postmark")
     if max(len(content.html.encode()), len(content.text.encode())) > _BODY:
@@ -190,9 +196,9 @@ def _stencil(
     message |= {
         "Tag": BATCH,
         "Metadata": {DELIVERY_KEY: REF, BATCH_KEY: BATCH},
-        # The server's own setting wins over TrackOpens; the page in docs says so.
-        "TrackOpens": False,
-        "TrackLinks": "None",
+        # The server's own setting wins over a false TrackOpens; the page in docs says so.
+        "TrackOpens": tracked[0],
+        "TrackLinks": "HtmlOnly" if tracked[1] else "None",
         "MessageStream": stream,
     }
     return json_stencil(message, content.fields)

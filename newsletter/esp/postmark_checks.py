@@ -44,12 +44,8 @@ def _tracking(report: Report, server: Fields, wanted: Wanted) -> None:
             "The server adds Postmark's own pixel to every mail, whatever a request says.",
             "Switch open tracking off in the server's settings.",
         )
-    elif server.get("TrackOpens") is not True and wanted.tracking:
-        report.wrong(
-            "tracking",
-            "Opens are to be counted by the provider, and the server does not track them.",
-            "Switch open tracking on in the server's settings, or set `NEWSLETTER_TRACK_BY=us`.",
-        )
+    elif wanted.tracking:
+        report.well("tracking", "Each request switches Postmark's own tracking on as it is wanted.")
     else:
         report.well("tracking", "The server's tracking is as it should be.")
 

@@ -50,13 +50,6 @@ _FORBIDDEN: Final = RESERVED | {"x-sg-id", "x-sg-eid"}
 _SEARCH_REACHES: Final = timedelta(days=3)
 _NAMES_A_RECIPIENT: Final = re.compile(r"personalizations[.\[](\d+)\]?[.\[](?:to|email)\b")
 
-# Leaving one out means the account's setting, and subscription tracking adds a second unsubscribe.
-_NO_TRACKING: Final = {
-    "click_tracking": {"enable": False, "enable_text": False},
-    "open_tracking": {"enable": False},
-    "subscription_tracking": {"enable": False},
-}
-
 
 class SendGrid:
     """The adapter. *webhook_key* is the base64 public key of the signed event webhook."""
@@ -95,7 +88,11 @@ class SendGrid:
         """One personalization for each copy around one content. Raises Unsendable."""
         rows = rows_of(mailing, provider="SendGrid", most=_COPIES)
         copy, call = _stencils(
-            mailing.content, mailing.sender_name, mailing.sender_address, mailing.reply_to
+            mailing.content,
+            mailing.sender_name,
+            mailing.sender_address,
+            mailing.reply_to,
+            (mailing.track_opens, mailing.track_clicks),
         )
         rest = call.fill(("", "", mailing.batch)).encode()
         request = Request(
@@ -153,7 +150,11 @@ class SendGrid:
 
 @lru_cache(maxsize=16)
 def _stencils(
-    content: Content, sender_name: str, sender_address: str, reply_to: str | None
+    content: Content,
+    sender_name: str,
+    sender_address: str,
+    reply_to: str | None,
+    tracked: tuple[bool, bool],
 ) -> tuple[Stencil, Stencil]:
     """What is written for each copy, and what once for the call."""
     check(content, sender_name, provider="SendGrid")
@@ -178,7 +179,13 @@ def _stencils(
             if value
         ],
         "categories": [BATCH],
-        "tracking_settings": _NO_TRACKING,
+        # Leaving one out means the account's setting, and subscription tracking adds a second
+        # unsubscribe.
+        "tracking_settings": {
+            "click_tracking": {"enable": tracked[1], "enable_text": False},
+            "open_tracking": {"enable": tracked[0]},
+            "subscription_tracking": {"enable": False},
+        },
     }
     # The call keeps its placeholders: SendGrid fills them in, so none of the fields is named here.
     return json_stencil(copy, content.fields), json_stencil(call, ())

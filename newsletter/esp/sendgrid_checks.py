@@ -38,7 +38,12 @@ def examine(ask: Ask, wanted: Wanted, *, webhook_key: str) -> Account:
             "Give the key the permission Mail Send.",
         )
     _domain(report, ask, wanted)
-    report.well("tracking", "Each request switches SendGrid's own tracking and unsubscribe off.")
+    report.well(
+        "tracking",
+        "Each request switches SendGrid's own tracking on as it is wanted, and its unsubscribe off."
+        if wanted.tracking
+        else "Each request switches SendGrid's own tracking and unsubscribe off.",
+    )
     _webhook(report, ask, wanted, webhook_key)
     return report.account()
 

@@ -152,12 +152,12 @@ class Settings(BaseSettings):
     doctor: DoctorSettings = DoctorSettings()
     bounces: BounceSettings = BounceSettings()
 
+    track_by: Literal["us", "provider", "nobody"] = "us"
+    """Who counts opens and clicks: our own pixel and links, the provider's, or nobody at all."""
     track_opens: bool = True
-    """Whether mails hold a pixel."""
-    track_by: Literal["us", "provider"] = "us"
-    """Whose opens and clicks the figures count: our own pixel and links, or the provider's."""
+    """Whether opens are counted: mails hold a pixel."""
     track_clicks: bool = False
-    """Whether links in mails lead through us and are counted."""
+    """Whether clicks are counted: links in mails lead through whoever counts them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """How much is logged."""
     log_format: Literal["json", "lines"] = "lines"
@@ -246,6 +246,10 @@ class Settings(BaseSettings):
     def is_embedded(self) -> bool:
         """Whether everything lives under ``home``, with the sandbox as provider."""
         return self.environment is Environment.embedded
+
+    def tracked_by(self, who: Literal["us", "provider"]) -> tuple[bool, bool]:
+        """Whether *who* counts opens, and whether clicks: never both of them the same thing."""
+        return self.track_by == who and self.track_opens, self.track_by == who and self.track_clicks
 
     @property
     def esp_names(self) -> tuple[str, ...]:

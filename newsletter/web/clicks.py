@@ -36,7 +36,7 @@ def follow(token: str, number: int, request: Request, session: Reading, now: Now
     if there is None:
         raise BrokenLink
     answer = RedirectResponse(there, 302, headers={"referrer-policy": "no-referrer"})
-    if settings().track_clicks:
+    if settings().track_clicks and settings().track_by != "nobody":
         one = Followed(token, number, trait(request))
         answer.background = BackgroundTask(_keep, one, now)
     return answer

@@ -162,7 +162,16 @@ def test_another_verification_key_than_ours_is_noticed(sandbox: Sandbox) -> None
     assert "another key" in wrong["webhook signature"].says
 
 
-@pytest.mark.parametrize("name", ["resend", "postmark", "ses"])
+@pytest.mark.parametrize("name", ["sendgrid", "mailgun", "postmark"])
+def test_where_a_request_can_switch_tracking_on_the_account_need_not(
+    name: str, sandbox: Sandbox
+) -> None:
+    account = look(sandbox, name, tracking=True, **configured(name))
+
+    assert "on as it is wanted" in with_state(account, True)["tracking"].says
+
+
+@pytest.mark.parametrize("name", ["resend", "ses"])
 def test_where_the_providers_own_opens_are_wanted_they_must_be_on(
     name: str, sandbox: Sandbox
 ) -> None:

@@ -61,6 +61,38 @@ def test_whatever_the_content_holds_arrives_unchanged(
     assert mail.text == plainly("T" + text, known)
 
 
+@pytest.mark.parametrize(
+    ("name", "opens", "clicks"),
+    [
+        ("sendgrid", b'"open_tracking":{"enable":true}', b'"click_tracking":{"enable":true,'),
+        ("mailgun", b'"o:tracking-opens"\r\n\r\nyes', b'"o:tracking-clicks"\r\n\r\nyes'),
+        ("postmark", b'"TrackOpens":true', b'"TrackLinks":"HtmlOnly"'),
+    ],
+)
+def test_the_provider_counts_what_it_is_asked_to_where_a_request_can_ask(
+    name: str, opens: bytes, clicks: bytes
+) -> None:
+    esp = ADAPTERS[name]
+    quiet = esp.encode(a_mailing()).body
+    by_opens = esp.encode(a_mailing(track_opens=True)).body
+    by_both = esp.encode(a_mailing(track_opens=True, track_clicks=True)).body
+
+    assert (opens in quiet, clicks in quiet) == (False, False)
+    assert (opens in by_opens, clicks in by_opens) == (True, False)
+    assert (opens in by_both, clicks in by_both) == (True, True)
+    if name == "sendgrid":
+        assert b'"subscription_tracking":{"enable":false}' in by_both
+    if name == "mailgun":
+        assert b'"o:tracking"\r\n\r\nyes' in by_opens
+
+
+@pytest.mark.parametrize("name", ["resend", "ses", "brevo"])
+def test_where_a_request_cannot_ask_it_stays_the_same(name: str) -> None:
+    esp = ADAPTERS[name]
+
+    assert esp.encode(a_mailing(track_opens=True, track_clicks=True)) == esp.encode(a_mailing())
+
+
 @everywhere
 def test_equal_mailings_give_equal_bytes(name: str) -> None:
     esp = ADAPTERS[name]

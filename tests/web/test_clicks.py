@@ -148,10 +148,11 @@ class TestWhatIsKept:
         assert click(web, sent.click, 1) == 302
         assert classes(sent) == set()
 
+    @pytest.mark.parametrize("word", [{"track_clicks": "false"}, {"track_by": "nobody"}])
     def test_nothing_at_all_where_clicks_are_not_counted(
-        self, web: TestClient, sent: Sent, configure: Configure
+        self, web: TestClient, sent: Sent, configure: Configure, word: dict[str, str]
     ) -> None:
-        configure(track_clicks="false")
+        configure(**word)
 
         assert click(web, sent.click, 1) == 302
         assert classes(sent) == set()

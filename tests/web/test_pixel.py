@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from newsletter import database
 from newsletter.web.pixel import DOT, is_machine
 from subscribers.engagement import Reader
+from tests.conftest import Configure
 from tests.web.scene import Sent, on_both, seen
 
 THUNDERBIRD = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko Thunderbird/128.0"}
@@ -32,6 +33,16 @@ def test_opening_again_counts_once(web: TestClient, sent: Sent) -> None:
         web.get(f"/o/{sent.open}.gif", headers=THUNDERBIRD)
 
     assert len(seen(sent.digest_id, "opened")) == 1
+
+
+@pytest.mark.parametrize("word", [{"track_by": "nobody"}, {"track_opens": "false"}])
+def test_where_nobody_counts_the_dot_of_an_older_mail_comes_and_leaves_no_trace(
+    web: TestClient, sent: Sent, configure: Configure, word: dict[str, str]
+) -> None:
+    configure(**word)
+
+    assert web.get(f"/o/{sent.open}.gif", headers=THUNDERBIRD).content == DOT
+    assert seen(sent.digest_id, "opened") == []
 
 
 @on_both

@@ -11,8 +11,9 @@ from sqlmodel import Session, col, select
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from digests.models import Digest
-from newsletter import links, recording, reporting
+from digests.claims import Claim
+from digests.models import Batch, Digest
+from newsletter import composing, galley, links, recording, reporting
 from newsletter.accounts.models import Role
 from newsletter.cli import app
 from newsletter.database import unit_of_work
@@ -21,14 +22,14 @@ from newsletter.reporting import Range
 from subscribers.engagement import Observation, Reader, record
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.conftest import Configure
-from tests.web.scene import Sent, on_both
+from tests.web.scene import Sent, on_both, seen
 from tests.web.staffing import signed_in
 
 
 def clicked(
     session: Session, sent: Sent, who: int, number: int, *, reader: Reader, at: datetime
 ) -> None:
-    seen = Observation(
+    click = Observation(
         digest_id=sent.digest_id,
         key=f"click:{who}:{number}:{reader}",
         subscriber_id=who,
@@ -37,7 +38,7 @@ def clicked(
         reader=reader,
         reason=str(number),
     )
-    record(session, [seen], now=at)
+    record(session, [click], now=at)
 
 
 @on_both
@@ -77,6 +78,50 @@ class TestCounting:
         configure(track_by="provider")
 
         assert reporting.recount(sent.digest_id, now=now).opened == Range(0, 1)
+
+    def test_where_nobody_counts_a_providers_opens_and_clicks_are_not_even_kept(
+        self, sent: Sent, now: datetime, configure: Configure
+    ) -> None:
+        configure(track_by="nobody")
+        ref = links.ref(links.signer().all_for(sent.digest_id, sent.ada))
+        told = [
+            Event(key=f"{kind}-1", kind=kind, occurred_at=now, delivery=ref)
+            for kind in (EventKind.opened, EventKind.clicked, EventKind.delivered)
+        ]
+        with unit_of_work() as session:
+            recording.record_events(session, "sendgrid", told, now=now)
+
+        assert [len(seen(sent.digest_id, one.kind)) for one in told] == [0, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("who", "ours", "theirs"),
+        [("us", True, False), ("provider", False, True), ("nobody", False, False)],
+    )
+    def test_a_mail_holds_our_pixel_and_links_or_the_providers_or_none(
+        self, sent: Sent, who: str, ours: bool, theirs: bool, configure: Configure
+    ) -> None:
+        configure(track_by=who, track_clicks="true")
+        with unit_of_work() as session:
+            mail = galley.fresh(session, session.get_one(Digest, sent.digest_id)).rendered.content
+            batch = session.exec(select(Batch).where(col(Batch.digest_id) == sent.digest_id)).one()
+            claim = Claim(
+                digest_id=sent.digest_id,
+                number=batch.number,
+                fence=batch.fence,
+                rendition_id=batch.rendition_id,
+                key=batch.key,
+                size=batch.size,
+                attempts=1,
+                put_off=0,
+                provider=batch.provider,
+                first_posted_at=None,
+                body_hash=None,
+            )
+
+        mailing = composing.mailing_of(claim, ())
+
+        assert ("/o/[%open%].gif" in mail.html, "/r/[%click%]/0" in mail.html) == (ours, ours)
+        assert (mailing.track_opens, mailing.track_clicks) == (theirs, theirs)
 
     def test_a_storm_of_events_leaves_exactly_what_happened(
         self, sent: Sent, now: datetime
