@@ -42,14 +42,16 @@ def target(session: Session, link: str, number: int) -> str | None:
 def record(session: Session, followed: Sequence[Followed], *, now: datetime) -> int:
     """Keep clicks and class them, together with what else was clicked in the same copies.
 
-    Each link counts once for a copy and a trait. Returns how many were new.
+    Each link counts once for a copy and a trait, and a browser's once a minute: the person who
+    comes after a scanner that calls itself a browser is not taken for it. Returns how many were new.
     """
     named = [(links.copy_of(one.link, Purpose.click), one) for one in followed]
     seen: dict[tuple[int, str], Observation] = {}
     for copy, one in named:
         if copy is None:
             continue
-        key = f"click:{copy.subscriber_id}:{one.number}:{one.trait}"
+        when = "" if one.trait else f":{now:%Y%m%d%H%M}"
+        key = f"click:{copy.subscriber_id}:{one.number}:{one.trait}{when}"
         seen[copy.digest_id, key] = Observation(
             digest_id=copy.digest_id,
             key=key,
@@ -96,7 +98,7 @@ def reclass(session: Session, digest_id: int, people: Sequence[int]) -> int:
             col(Engagement.subscriber_id).in_(people),
         )
     ):
-        trait = key.split(":", 3)[3]
+        trait = key.split(":")[3]
         clicks[person][Click(int(number), at, trait)] = (key, why, reader)
     changes = [
         {"its_key": key, "its_reader": found.reader, "its_why": found.why}

@@ -123,6 +123,18 @@ class TestWhoItWas:
 
         assert (Reader.person, "a browser, one link at a time") in classes(sent)
 
+    def test_also_after_a_scanner_that_calls_itself_a_browser(
+        self, web: TestClient, sent: Sent
+    ) -> None:
+        for number in range(3):
+            click(web, sent.click, number, after=60)
+        assert classes(sent) == {(Reader.machine, "several links at once")}
+
+        click(web, sent.click, 1, after=3600)
+
+        assert len(seen(sent.digest_id, "clicked")) == 4
+        assert (Reader.person, "a browser, one link at a time") in classes(sent)
+
     def test_classes_are_asked_again_when_the_rules_improve(
         self, web: TestClient, sent: Sent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
