@@ -11,10 +11,11 @@ from sqlmodel import Session, col
 
 from digests.models import Batch, Delivery, Rendition
 from newsletter import links
+from newsletter.esp import Event, EventKind
 from newsletter.links import CopyRef, Purpose
 from subscribers import engagement
-from subscribers.classing import Click, persons
-from subscribers.engagement import Engagement, Observation
+from subscribers.classing import MACHINES, Click, persons
+from subscribers.engagement import Engagement, Observation, Reader
 
 KIND: Final = "clicked"
 
@@ -82,10 +83,12 @@ def reclass(session: Session, digest_id: int, people: Sequence[int]) -> int:
         .where(col(Delivery.digest_id) == digest_id, col(Delivery.subscriber_id).in_(people))
     )
     accepted: dict[int, datetime | None] = {row.subscriber_id: row.settled_at for row in rows}
-    clicks: dict[int, dict[Click, tuple[str, str, str]]] = defaultdict(dict)
-    for person, key, number, at, why, reader in session.execute(
+    # A copy's clicks by who told of them: our links and the provider's are different ones.
+    clicks: dict[tuple[int, str], list[tuple[Click, str, str, str]]] = defaultdict(list)
+    for person, provider, key, link, at, why, reader in session.execute(
         select(
             col(Engagement.subscriber_id),
+            col(Engagement.provider),
             col(Engagement.event_key),
             col(Engagement.reason),
             col(Engagement.occurred_at),
@@ -94,19 +97,22 @@ def reclass(session: Session, digest_id: int, people: Sequence[int]) -> int:
         ).where(
             col(Engagement.digest_id) == digest_id,
             col(Engagement.kind) == KIND,
-            col(Engagement.provider) == "",
             col(Engagement.subscriber_id).in_(people),
         )
     ):
-        trait = key.split(":")[3]
-        clicks[person][Click(int(number), at, trait)] = (key, why, reader)
-    changes = [
-        {"its_key": key, "its_reader": found.reader, "its_why": found.why}
-        for person, known in clicks.items()
-        for click, found in persons(known, accepted_at=accepted.get(person)).items()
-        for key, why, reader in [known[click]]
-        if (found.reader, found.why) != (reader, why)
-    ]
+        if provider:  # its trait, where it has one, is the reason of its class
+            trait = why if reader is Reader.machine and why in MACHINES else ""
+        else:
+            trait = key.split(":")[3]
+        click = Click(link or "" if provider else int(link), at, trait)
+        clicks[person, provider].append((click, key, why, reader))
+    changes = []
+    for (person, _), known in clicks.items():
+        classes = persons({click for click, *_ in known}, accepted_at=accepted.get(person))
+        for click, key, why, reader in known:
+            found = classes[click]
+            if (found.reader, found.why) != (reader, why):
+                changes.append({"its_key": key, "its_reader": found.reader, "its_why": found.why})
     if changes:
         session.connection().execute(
             update(Engagement)
@@ -118,6 +124,19 @@ def reclass(session: Session, digest_id: int, people: Sequence[int]) -> int:
             [change | {"its_digest": digest_id} for change in changes],
         )
     return len(changes)
+
+
+def reclass_told(session: Session, events: Sequence[Event]) -> None:
+    """Class the clicks that a provider told of, together with what else was clicked in the same copies."""
+    copies = {
+        copy
+        for event in events
+        if event.kind is EventKind.clicked and (copy := links.copy_of_ref(event.delivery or ""))
+    }
+    for digest_id in {copy.digest_id for copy in copies}:
+        reclass(
+            session, digest_id, [one.subscriber_id for one in copies if one.digest_id == digest_id]
+        )
 
 
 def reclass_edition(session: Session, digest_id: int, *, at_most: int = 1000) -> int:

@@ -15,8 +15,10 @@ from newsletter.esp.refusals import quoted
 from newsletter.posting import events as letters
 from newsletter.settings import settings
 from subscribers import engagement, moving, subscription
+from subscribers.classing import FLAG
 from subscribers.engagement import TRACKING, Observation, Reader
 from subscribers.models import Subscriber, SubscriberStatus
+from subscribers.programs import follows_links, loads_pictures
 
 log = structlog.get_logger()
 
@@ -75,6 +77,7 @@ def record_events(
                 if event.kind in _EFFECTIVE and about.subscriber_id is not None:
                     effects.append((about, event))
             continue
+        reader, why = _who(event)
         seen.append(
             Observation(
                 digest_id=copy.digest_id,
@@ -83,8 +86,8 @@ def record_events(
                 kind=event.kind if event.kind is not EventKind.unknown else "unknown",
                 occurred_at=event.occurred_at,
                 provider=provider,
-                reader=_reader_of(event),
-                why="the provider's flag" if event.machine is not None else "",
+                reader=reader,
+                why=why,
                 reason=event.reason or event.link or event.raw_kind or None,
             )
         )
@@ -220,7 +223,16 @@ def _observe_leaving(session: Session, copy: links.CopyRef, *, how: str, now: da
     log.info("subscriber.left", digest=copy.digest_id, subscriber=copy.subscriber_id, how=how)
 
 
-def _reader_of(event: Event) -> Reader:
-    if event.machine is None:
-        return Reader.unknown
-    return Reader.machine if event.machine else Reader.unknown
+def _who(event: Event) -> tuple[Reader, str]:
+    """Who was behind a provider's open or click, as far as the event alone can say, and by what.
+
+    What a provider does not call a machine's may be one all the same.
+    """
+    if event.machine:
+        return Reader.machine, FLAG
+    if event.user_agent is not None:
+        if event.kind is EventKind.opened and loads_pictures(event.user_agent):
+            return Reader.machine, "an image proxy"
+        if event.kind is EventKind.clicked and (trait := follows_links(event.user_agent)):
+            return Reader.machine, trait
+    return Reader.unknown, FLAG if event.machine is not None else ""

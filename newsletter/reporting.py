@@ -187,7 +187,7 @@ def counted(session: Session, digest_id: int) -> Figures:
         unsubscribed=by_kind.get(EventKind.unsubscribed, 0),
         bounced=by_kind.get(EventKind.hard_bounced, 0),
         complained=by_kind.get(EventKind.complained, 0),
-        read=_read(session, digest_id) if ours else (),
+        read=(_read if ours else _read_by_the_providers_word)(session, digest_id),
     )
 
 
@@ -234,6 +234,29 @@ def _read(session: Session, digest_id: int) -> tuple[tuple[str, int], ...]:
         if str(number).isdecimal() and int(number) < len(links):
             there = links[int(number)]
             followed[there] = followed.get(there, 0) + people
+    return _most(followed)
+
+
+def _read_by_the_providers_word(session: Session, digest_id: int) -> tuple[tuple[str, int], ...]:
+    """The same where the provider counts: of its addresses those of the edition, none of a reader's own."""
+    lists = session.scalars(
+        select(col(Rendition.links)).where(col(Rendition.digest_id) == digest_id)
+    )
+    known = {address for one in lists for address in one}
+    rows = session.execute(
+        select(col(Engagement.reason), func.count(func.distinct(col(Engagement.subscriber_id))))
+        .where(
+            col(Engagement.digest_id) == digest_id,
+            col(Engagement.kind) == EventKind.clicked,
+            col(Engagement.provider) != "",
+            col(Engagement.reader) == Reader.person,
+        )
+        .group_by(col(Engagement.reason))
+    ).all()
+    return _most({address: people for address, people in rows if address in known})
+
+
+def _most(followed: dict[str, int]) -> tuple[tuple[str, int], ...]:
     most = sorted(followed.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple(most[:_MOST_LINKS])
 

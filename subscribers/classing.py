@@ -12,14 +12,15 @@ from typing import Final
 from subscribers.engagement import Reader
 
 #: Counts up when the rules change: ``newsletter reclass`` asks them again.
-VERSION: Final = 1
+VERSION: Final = 2
 
 #: Traits that say it by themselves.
 HEAD: Final = "HEAD"  # programs ask so; no link that a person follows does
 PROGRAM: Final = "a program's name"
 PREFETCH: Final = "fetched ahead"
 NO_NAME: Final = "no name at all"
-MACHINES: Final = frozenset({HEAD, PROGRAM, PREFETCH, NO_NAME})
+FLAG: Final = "the provider's flag"
+MACHINES: Final = frozenset({HEAD, PROGRAM, PREFETCH, NO_NAME, FLAG})
 
 AT_ONCE: Final = timedelta(seconds=10)  # after the provider took the copy: nobody reads so quickly
 SWEEP: Final = timedelta(seconds=2)  # several links within it were not read one after the other
@@ -28,9 +29,12 @@ SEVERAL: Final = 3  # different links
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """One click as it is kept. *link* is its number in the mail; *trait* is empty for a browser."""
+    """One click as it is kept; *trait* is empty for a browser.
 
-    link: int
+    *link* is its number in the mail, or its address where the provider tells of it.
+    """
+
+    link: int | str
     at: datetime
     trait: str = ""
 

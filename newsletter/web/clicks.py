@@ -1,8 +1,5 @@
 """The links of a mail when clicks are counted: noted, then led to where the edition says."""
 
-import re
-from typing import Final
-
 from fastapi import APIRouter, Request
 from starlette.background import BackgroundTask
 from starlette.responses import RedirectResponse, Response
@@ -14,16 +11,10 @@ from newsletter.settings import settings
 from newsletter.web.doors import Now, Reading
 from newsletter.web.pages import LOOK
 from newsletter.web.readers import BrokenLink
-from subscribers.classing import HEAD, NO_NAME, PREFETCH, PROGRAM
+from subscribers.classing import HEAD, PREFETCH
+from subscribers.programs import follows_links
 
 router = APIRouter()
-
-#: What calls itself a program, or is one of those that look at mail for people.
-_PROGRAMS: Final = re.compile(
-    r"(?<!cu)bot\b|crawl|spider|scan|preview|fetch|proxy|barracuda|mimecast|proofpoint|safelinks"
-    r"|headless|curl|wget|python|okhttp|java/|go-http|node|axios|libwww|phantom",
-    re.IGNORECASE,
-)
 
 
 @router.api_route("/r/{token}/{number}", methods=LOOK)
@@ -44,15 +35,12 @@ def follow(token: str, number: int, request: Request, session: Reading, now: Now
 
 def trait(request: Request) -> str:
     """What tells a machine from a browser, in a word; nothing else of the caller is kept."""
-    agent = request.headers.get("user-agent", "").strip()
     if request.method == "HEAD":
         return HEAD
     purpose = request.headers.get("sec-purpose", "") + request.headers.get("purpose", "")
     if "prefetch" in purpose or "preview" in purpose:
         return PREFETCH
-    if agent in {"", "Mozilla/5.0"}:
-        return NO_NAME
-    return PROGRAM if _PROGRAMS.search(agent) else ""
+    return follows_links(request.headers.get("user-agent", ""))
 
 
 def _keep(one: Followed, now: Now) -> None:

@@ -1,7 +1,6 @@
 """The pixel: a picture of one dot that always arrives, and the open it stands for."""
 
 import base64
-import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -14,19 +13,10 @@ from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.recording import record_opens
 from newsletter.web.grouping import Together
+from subscribers.programs import loads_pictures
 
 #: One transparent dot, GIF89a.
 DOT: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
-
-#: Programs that fetch pictures for people, or without any: the load says nothing about reading.
-#: Gmail's and Yahoo's proxies name themselves, and Cubot makes telephones.
-_MACHINES: Final = re.compile(
-    r"googleimageproxy|yahoomailproxy|(?<!cu)bot\b|crawler|spider|preview|headlesschrome"
-    r"|^(curl|wget|python|go-http-client|java|okhttp)\b",
-    re.IGNORECASE,
-)
-#: Apple's proxy comes as a browser that names neither itself nor a platform.
-_BARE: Final = frozenset({"", "Mozilla/5.0"})
 
 _HEADERS: Final = {
     "cache-control": "no-store, max-age=0",
@@ -43,8 +33,7 @@ class Open(NamedTuple):
 
 def is_machine(user_agent: str, method: str) -> bool:
     """Whether a load of a picture came from a program and not from a person's mail client."""
-    known = user_agent.strip()
-    return method == "HEAD" or known in _BARE or _MACHINES.search(known) is not None
+    return method == "HEAD" or loads_pictures(user_agent)
 
 
 def opens_together() -> Together[Open]:

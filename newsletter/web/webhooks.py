@@ -10,10 +10,11 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 
-from newsletter import links, recording, tracing
+from newsletter import clicks, links, recording, tracing
 from newsletter.esp import CannotVerify, Event, ShakesHands
 from newsletter.providers import is_set_up
 from newsletter.providers import provider as adapter_of
+from newsletter.settings import settings
 from newsletter.tracing import Facts
 from newsletter.web.doors import Now, Transaction
 
@@ -86,6 +87,8 @@ def take(
             about: Facts = {"provider": provider, "events": count}
             traced.enter_context(tracing.span("webhook.record", digest=digest, **about))
         kept = recording.record_events(session, provider, events, now=now)
+        if kept.new and settings().track_by == "provider":
+            clicks.reclass_told(session, events)
     return {"new": kept.new, "repeated": kept.repeated, "foreign": kept.foreign}
 
 
