@@ -53,9 +53,11 @@ def bad_day(sandbox: Sandbox, pages: Pages) -> APIRouter:  # noqa: C901 - one sm
     async def add(request: Request) -> Response:
         """Add one rule; what cannot be is said beside the form."""
         form = {name: str(value).strip() for name, value in (await request.form()).items()}
-        given = {name: value for name, value in form.items() if value}
+        given: dict[str, object] = {name: value for name, value in form.items() if value}
         if "percent" in given:
-            given["rate"] = _share(given.pop("percent"))
+            given["rate"] = _share(str(given.pop("percent")))
+        if "calls" in given:
+            given["calls"] = form["calls"].replace(",", " ").split()
         try:
             rule = FaultRule.model_validate(given)
         except ValidationError as error:

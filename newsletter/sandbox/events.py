@@ -81,6 +81,13 @@ REASONS: Final[Mapping[Kind, str]] = {
 }
 
 
+def agent_of(kind: Kind) -> str:
+    """What whoever loaded a picture or followed a link calls itself: Apple's proxy says next to nothing."""
+    if kind is Kind.machine_opened:
+        return "Mozilla/5.0"
+    return "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0"
+
+
 def course(fate: str | None, delays: Delays) -> tuple[tuple[Kind, float], ...]:
     """Everything that happens to a message by itself, with the seconds after its acceptance."""
     kinds = FATES[fate] if fate else ORDINARY

@@ -208,6 +208,12 @@ def test_an_operator_orders_and_calls_off_a_bad_day_in_the_page(client: TestClie
     assert 'role="alert"' in wrong.text
     assert 'value="many"' in wrong.text
 
+    client.post("/faults/rules", data={"kind": "error", "calls": "4, 5", "on": "search"})
+    wrong = client.post("/faults/rules", data={"kind": "error", "calls": "the fourth"})
+    assert (wrong.status_code, 'value="the fourth"' in wrong.text) == (422, True)
+    ordered = client.get("/sandbox/faults").json()["rules"][1]
+    assert (ordered["calls"], ordered["on"]) == ([4, 5], "search")
+
     client.post("/faults/day", data={"which": "rough"})
     assert len(client.get("/sandbox/faults").json()["rules"]) > 5
     client.post("/faults/rules/0/removal")

@@ -11,7 +11,7 @@ from typing_extensions import override
 from newsletter.sandbox.config import Delays
 from newsletter.sandbox.dialects import Happening, Webhooks, Wire, to_json
 from newsletter.sandbox.dialects.mailgun_contract import merged
-from newsletter.sandbox.events import REASONS, Kind, course
+from newsletter.sandbox.events import REASONS, Kind, agent_of, course
 from newsletter.sandbox.letters import bare
 from newsletter.sandbox.mailbox import Stored
 
@@ -141,7 +141,7 @@ def _details(happening: Happening) -> Wire:
             client = {
                 "client-type": "browser",
                 "device-type": "desktop",
-                "user-agent": "Mozilla/5.0",
+                "user-agent": agent_of(kind),
                 "bot": "apple" if machine else "",
             }
             link = {"url": happening.link or ""} if kind is Kind.clicked else {}

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from newsletter.sandbox.dialects import Happening, Webhooks, Wire, to_json
 from newsletter.sandbox.dialects.basic import basic
-from newsletter.sandbox.events import REASONS, Kind
+from newsletter.sandbox.events import REASONS, Kind, agent_of
 from newsletter.sandbox.letters import bare
 
 _RECORDS: Final[Mapping[Kind, str]] = {
@@ -107,7 +107,7 @@ def _details(happening: Happening) -> Wire:
         "Client": viewer,
         "OS": {"Name": "Linux", "Company": "", "Family": "Linux"},
         "Platform": "Desktop",
-        "UserAgent": "Mozilla/5.0",
+        "UserAgent": agent_of(kind),
         "Geo": {},
     }
     if kind is Kind.clicked:

@@ -8,7 +8,7 @@ from standardwebhooks import Webhook
 from typing_extensions import override
 
 from newsletter.sandbox.dialects import Happening, Webhooks, Wire, to_json
-from newsletter.sandbox.events import REASONS, Kind
+from newsletter.sandbox.events import REASONS, Kind, agent_of
 
 _WORDS: Final[Mapping[Kind, str]] = {
     Kind.processed: "email.sent",
@@ -71,7 +71,7 @@ class ResendEvents(Webhooks):
                     "link": happening.link or "",
                     "timestamp": iso(happening.at),
                     "ipAddress": "192.0.2.1",
-                    "userAgent": "Mozilla/5.0",
+                    "userAgent": agent_of(kind),
                 }
         return to_json({"type": _WORDS[kind], "created_at": iso(happening.at), "data": data})
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from typing_extensions import override
 
 from newsletter.sandbox.dialects import Happening, Webhooks, Wire, to_json
-from newsletter.sandbox.events import REASONS, Kind
+from newsletter.sandbox.events import REASONS, Kind, agent_of
 
 _WORDS: Final[Mapping[Kind, str]] = {
     Kind.processed: "processed",
@@ -57,7 +57,7 @@ class SendGridEvents(Webhooks):
             event["category"] = categories
         event |= _details(happening)
         if kind in _BY_PEOPLE:
-            event |= {"useragent": "Mozilla/5.0", "ip": "192.0.2.1"}
+            event |= {"useragent": agent_of(kind), "ip": "192.0.2.1"}
         elif kind is not Kind.complained:
             event["smtp-id"] = f"<{happening.provider_id}@sandbox>"
         # Our own arguments are flattened into the event, as the vendor does.

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from typing_extensions import override
 
 from newsletter.sandbox.dialects import Happening, Webhooks, Wire, to_json
-from newsletter.sandbox.events import REASONS, Kind
+from newsletter.sandbox.events import REASONS, Kind, agent_of
 
 #: Where the sandbox serves the certificate of its topic, and where a subscription is confirmed.
 CERTIFICATE: Final = "/SimpleNotificationService-sandbox.pem"
@@ -178,7 +178,7 @@ def _details(happening: Happening) -> Wire:
 def _seen(happening: Happening, at: str) -> Wire:
     """What is told of an open or a click; of sending there is nothing more to tell."""
     kind = happening.kind
-    seen = {"timestamp": at, "userAgent": "Mozilla/5.0", "ipAddress": "192.0.2.1"}
+    seen = {"timestamp": at, "userAgent": agent_of(kind), "ipAddress": "192.0.2.1"}
     if kind is Kind.clicked:
         return seen | {"link": happening.link or "", "linkTags": {}}
     return seen if kind in {Kind.opened, Kind.machine_opened} else {}
