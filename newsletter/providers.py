@@ -25,9 +25,12 @@ def provider(name: str) -> Esp:
 
 
 def is_set_up(name: str) -> bool:
-    """Whether *name* is a provider whose webhooks can be checked: one in use, or a former one."""
-    if name not in adapters:
-        return False
+    """Whether *name* is a provider whose webhooks are ours to check: one in use, or a former one.
+
+    Also one in use whose key is missing: it is to go on trying until somebody has put it in.
+    """
+    if name not in adapters or name in settings().esp_names:
+        return name in adapters
     known: ProviderSettings = getattr(settings(), name)
     return bool(known.topics if name == "ses" else known.webhook_key.get_secret_value())
 

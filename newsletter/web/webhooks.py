@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 
 from newsletter import clicks, links, recording, tracing
-from newsletter.esp import CannotVerify, Event, ShakesHands
+from newsletter.esp import BadSignature, CannotVerify, Event, ShakesHands
 from newsletter.providers import is_set_up
 from newsletter.providers import provider as adapter_of
 from newsletter.settings import settings
@@ -64,14 +64,19 @@ def check(
     """
     adapter = adapter_of(provider)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    if isinstance(adapter, ShakesHands):
+    if not isinstance(adapter, ShakesHands):
+        return adapter.events(headers, body, now=now)
+    try:
         handshake = adapter.handshake(headers, body, now=now)
-        if handshake is not None:
-            if not adapter.confirm(handshake):
-                raise CannotVerify(provider, "the confirmation did not get through")
-            log.info("webhook.confirmed", provider=provider)
-            return ()
-    return adapter.events(headers, body, now=now)
+        if handshake is None:
+            return adapter.events(headers, body, now=now)
+    except BadSignature as refusal:
+        # SNS takes a 401 for final: what comes while our list of topics is wrong would be lost.
+        raise CannotVerify(provider, refusal.why) from None
+    if not adapter.confirm(handshake):
+        raise CannotVerify(provider, "the confirmation did not get through")
+    log.info("webhook.confirmed", provider=provider)
+    return ()
 
 
 @router.post("/webhooks/{provider}")

@@ -16,11 +16,12 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 
 from newsletter import links, recording
-from newsletter.esp import CannotVerify, Event, Handshake
+from newsletter.esp import BadSignature, CannotVerify, Event, Handshake
 from newsletter.esp.sendgrid_events import DELIVERY_ARG
 from newsletter.secrets import sandbox_keys
 from newsletter.settings import settings
 from newsletter.web import webhooks
+from tests.conftest import Configure
 from tests.web.scene import Sent, on_both, seen, status_of
 
 Post = Callable[..., Any]
@@ -87,6 +88,15 @@ def test_a_signed_call_that_cannot_be_read_is_400(post: Post, sent: Sent) -> Non
 
 def test_a_provider_that_nobody_knows_has_no_address(post: Post, sent: Sent) -> None:
     assert post(b"[]", to="nobody").status_code == 404
+
+
+def test_one_in_use_without_its_key_is_told_to_go_on_trying(
+    post: Post, sent: Sent, configure: Configure
+) -> None:
+    configure(esp="brevo", brevo_webhook_key="")
+    assert not settings().brevo.webhook_key.get_secret_value()
+
+    assert post(b"[]", to="brevo").status_code == 401
 
 
 def test_a_provider_used_until_yesterday_is_still_listened_to(post: Post, sent: Sent) -> None:
@@ -163,8 +173,10 @@ def test_nothing_is_acknowledged_that_was_not_committed(
 class Shaking:
     """A provider that first asks to be answered; a fake that remembers."""
 
-    def __init__(self, *, hears: bool = True, can_check: bool = True) -> None:
-        self.hears, self.can_check = hears, can_check
+    def __init__(
+        self, *, hears: bool = True, can_check: bool = True, is_forged: bool = False
+    ) -> None:
+        self.hears, self.can_check, self.is_forged = hears, can_check, is_forged
         self.confirmed: list[Handshake] = []
 
     def handshake(
@@ -173,6 +185,8 @@ class Shaking:
         assert now.tzinfo
         if not self.can_check:
             raise CannotVerify("sendgrid", "the certificate did not come")
+        if self.is_forged:
+            raise BadSignature("sendgrid", "its topic is not on the allow-list")
         return Handshake("topic", "https://sns.example/") if body == b"hello" else None
 
     def confirm(self, handshake: Handshake) -> bool:
@@ -193,6 +207,7 @@ class Shaking:
         (Shaking(), b"events", 200, 0),
         (Shaking(hears=False), b"hello", 503, 1),
         (Shaking(can_check=False), b"events", 503, 0),
+        (Shaking(is_forged=True), b"events", 503, 0),  # of a 4xx SNS would never try again
     ],
 )
 def test_a_handshake_is_answered_once_it_was_checked(  # noqa: PLR0917 - a table's columns
