@@ -52,7 +52,7 @@ class Seen:
     overview: Overview
     unapproved: tuple[Unapproved, ...] = ()
     still_since: dict[str, datetime] = field(default_factory=dict)  # sends that could go on
-    without_events: tuple[str, ...] = ()  # editions accepted a while ago, and no event came
+    without_events: tuple[str, ...] = ()  # editions of whose last copies no event came
     about_to_break: tuple[Condition, ...] = ()  # what checks of the outside have found
 
 
@@ -134,7 +134,7 @@ def _editions(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
         yield Condition(
             f"silence:{issue}",
             Severity.warning,
-            f"The provider accepted copies of {issue}, and not one event has come back.",
+            f"The provider accepted copies of {issue}, and no event of the last of them has come.",
             "Look at the webhook in the provider's settings; `newsletter doctor` checks it.",
         )
 

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import exists, func, select
 from sqlmodel import Session, col
 
-from digests.models import Batch, BatchStatus, Digest, DigestStatus
+from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus
 from digests.progress import Progress
 from digests.schedule import Occurrence, Schedule
 from newsletter import overview, pulse, service_mail
@@ -37,7 +37,12 @@ _LATELY = timedelta(days=3)
 #: Parts of an examination in which what is wrong keeps mail from its readers at once.
 _STOPS_MAIL = frozenset({"provider", "one-click"})
 #: What only a provider says about a copy.
-_PROVIDERS_WORDS = ("delivered", "soft_bounced", "hard_bounced", "deferred", "complained")
+_PROVIDERS_WORDS = (
+    *("accepted", "delivered", "soft_bounced", "hard_bounced", "deferred", "dropped"),
+    "complained",
+)
+#: So many of the last copies are asked about: of a single one there may be nothing to tell yet.
+_ASKED_ABOUT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,27 +170,47 @@ def _about_to_break(session: Session, *, now: datetime) -> tuple[Condition, ...]
 
 
 def without_events(session: Session, *, now: datetime) -> tuple[str, ...]:
-    """The editions of which copies were accepted a while ago, and no event has come."""
+    """The editions of which copies were accepted a while ago, and of the last of them no event has come.
+
+    The last ones, because a webhook may fall silent in the middle of an edition too.
+    """
     limit = settings().alerts.silence
     if not limit:
         return ()
-    came = exists().where(
-        col(Engagement.digest_id) == col(Digest.id), col(Engagement.kind).in_(_PROVIDERS_WORDS)
+    recent = session.execute(
+        select(col(Digest.id), col(Digest.issue))
+        .where(col(Digest.started_at) > now - _LATELY, col(Digest.archived_at).is_(None))
+        .order_by(col(Digest.id))
+    ).all()
+    until = now - timedelta(seconds=limit)
+    return tuple(issue for one, issue in recent if _is_unheard_of(session, one, until=until))
+
+
+def _is_unheard_of(session: Session, digest_id: int, *, until: datetime) -> bool:
+    """Whether copies were accepted before *until*, and nothing was told of any of the last."""
+    batches = session.execute(
+        select(col(Batch.number), col(Batch.size))
+        .where(
+            col(Batch.digest_id) == digest_id,
+            col(Batch.status) == BatchStatus.accepted,
+            col(Batch.settled_at) <= until,
+        )
+        .order_by(col(Batch.settled_at).desc(), col(Batch.number).desc())
+        .limit(_ASKED_ABOUT)
+    ).all()
+    last, size = [], 0
+    for number, held in batches:
+        if size < _ASKED_ABOUT:
+            last.append(number)
+            size += held
+    people = select(col(Delivery.subscriber_id)).where(
+        col(Delivery.digest_id) == digest_id, col(Delivery.batch).in_(last)
     )
-    taken = exists().where(
-        col(Batch.digest_id) == col(Digest.id),
-        col(Batch.status) == BatchStatus.accepted,
-        col(Batch.settled_at) <= now - timedelta(seconds=limit),
-    )
-    return tuple(
-        session.scalars(
-            select(col(Digest.issue))
-            .where(
-                col(Digest.started_at) > now - _LATELY,
-                col(Digest.archived_at).is_(None),
-                taken,
-                ~came,
-            )
-            .order_by(col(Digest.id))
+    told = select(
+        exists().where(
+            col(Engagement.digest_id) == digest_id,
+            col(Engagement.kind).in_(_PROVIDERS_WORDS),
+            col(Engagement.subscriber_id).in_(people.limit(10 * _ASKED_ABOUT)),
         )
     )
+    return bool(last) and not session.scalar(told)

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from freezegun import freeze_time
+from sqlmodel import col, select
 from typer.testing import CliRunner
 
+from digests.models import Batch, Delivery
 from newsletter import hearing, links, recording
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
@@ -15,8 +18,10 @@ from newsletter.esp import CannotTell, Event, EventKind
 from newsletter.esp.history import Chapter
 from newsletter.settings import settings
 from newsletter.tasks.hearing import hear
+from newsletter.watching.looking import without_events
 from subscribers.engagement import people_by_kind
 from tests.conftest import Configure
+from tests.editions import readers
 from tests.web.scene import ADA, Sent, on_both, status_of
 
 Chapters = list[Chapter | CannotTell]
@@ -136,6 +141,37 @@ class TestCatchingUp:
         assert said.exit_code == 1
         assert "SendGrid asks us to slow down" in said.output
         assert now
+
+
+@on_both
+@pytest.mark.usefixtures("web")
+def test_a_webhook_that_falls_silent_in_the_middle_of_an_edition_is_noticed(
+    sent: Sent, now: datetime
+) -> None:
+    """Its first batch was told of; a second of a hundred copies was not."""
+    ref = links.ref(links.signer().all_for(sent.digest_id, sent.ada))
+    told = Event(EventKind.delivered, "delivered-1", now, delivery=ref)
+    with unit_of_work() as session:
+        recording.record_events(session, "sendgrid", [told], now=now)
+        first = session.exec(select(Batch).where(col(Batch.digest_id) == sent.digest_id)).one()
+        later = first.model_dump() | {"number": 2, "key": str(uuid4()), "size": 100}
+        session.add(Batch(**later | {"settled_at": now + timedelta(minutes=30)}))
+        more = [one.id or 0 for one in readers(session, 100, now=now)]
+        session.add_all(
+            Delivery(digest_id=sent.digest_id, subscriber_id=one, batch=2) for one in more
+        )
+
+    with reading() as session:
+        early, late = (
+            without_events(session, now=now + timedelta(minutes=minutes)) for minutes in (89, 91)
+        )
+    assert (early, late) == ((), (sent.issue,))
+
+    ref = links.ref(links.signer().all_for(sent.digest_id, more[40]))
+    with unit_of_work() as session:
+        bounced = Event(EventKind.soft_bounced, "soft-1", now, delivery=ref)
+        recording.record_events(session, "sendgrid", [bounced], now=now)
+        assert without_events(session, now=now + timedelta(minutes=91)) == ()
 
 
 @on_both
