@@ -15,7 +15,7 @@ from newsletter.esp.refusals import quoted
 from newsletter.posting import events as letters
 from newsletter.settings import settings
 from subscribers import engagement, moving, subscription
-from subscribers.classing import FLAG
+from subscribers.classing import AT_ONCE, AT_ONCE_WHY, FLAG
 from subscribers.engagement import TRACKING, Observation, Reader
 from subscribers.models import Subscriber, SubscriberStatus
 from subscribers.programs import follows_links, loads_pictures
@@ -113,13 +113,15 @@ def record_opens(
 ) -> int:
     """Our own pixel was loaded many times: in which copy, and whether a machine did it.
 
-    Returns how many count; one statement, however many there are. None where nobody counts them:
+    Returns how many count; one statement stores them, however many there are. None where nobody counts them:
     the mails of before still hold the pixel.
     """
     if not settings().track_opens or settings().track_by == "nobody":
         return 0
     seen: dict[str, Observation] = {}
-    for copy, machine in opens:
+    hasty = _taken_seconds_ago(session, {copy for copy, machine in opens if not machine}, now=now)
+    for copy, is_proxy in opens:
+        machine = is_proxy or copy in hasty
         reader = Reader.machine if machine else Reader.unknown
         key = f"open:{copy.subscriber_id}:{reader}"
         seen[f"{copy.digest_id}:{key}"] = Observation(
@@ -129,9 +131,34 @@ def record_opens(
             kind=EventKind.opened,
             occurred_at=now,
             reader=reader,
-            why="an image proxy" if machine else "",
+            why="an image proxy" if is_proxy else AT_ONCE_WHY if machine else "",
         )
     return engagement.record(session, list(seen.values()), now=now)
+
+
+def _taken_seconds_ago(
+    session: Session, copies: set[links.CopyRef], *, now: datetime
+) -> set[links.CopyRef]:
+    """Those of *copies* that the provider has only just taken: scanners open so quickly, and nobody reads.
+
+    Most of the time no batch of the edition is so young, and then no copy is looked up.
+    """
+    found: set[links.CopyRef] = set()
+    for digest_id in {copy.digest_id for copy in copies}:
+        young = (col(Batch.digest_id) == digest_id, col(Batch.settled_at) > now - AT_ONCE)
+        numbers = session.scalars(select(col(Batch.number)).where(*young)).all()
+        if not numbers:
+            continue
+        theirs = {copy.subscriber_id: copy for copy in copies if copy.digest_id == digest_id}
+        people = session.scalars(
+            select(col(Delivery.subscriber_id)).where(
+                col(Delivery.digest_id) == digest_id,
+                col(Delivery.subscriber_id).in_(theirs),
+                col(Delivery.batch).in_(numbers),
+            )
+        )
+        found |= {theirs[one] for one in people}
+    return found
 
 
 def unsubscribe(session: Session, link: str, *, how: str, why: str = "", now: datetime) -> bool:

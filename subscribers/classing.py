@@ -23,6 +23,7 @@ FLAG: Final = "the provider's flag"
 MACHINES: Final = frozenset({HEAD, PROGRAM, PREFETCH, NO_NAME, FLAG})
 
 AT_ONCE: Final = timedelta(seconds=10)  # after the provider took the copy: nobody reads so quickly
+AT_ONCE_WHY: Final = "within seconds of delivery"
 SWEEP: Final = timedelta(seconds=2)  # several links within it were not read one after the other
 SEVERAL: Final = 3  # different links
 
@@ -57,7 +58,7 @@ def classed(
     if click.trait in MACHINES:
         return Classed(Reader.machine, click.trait)
     if accepted_at is not None and click.at - accepted_at < AT_ONCE:
-        return Classed(Reader.machine, "within seconds of delivery")
+        return Classed(Reader.machine, AT_ONCE_WHY)
     near = {other.link for other in neighbours if abs(other.at - click.at) <= SWEEP}
     if len(near | {click.link}) >= SEVERAL:
         return Classed(Reader.machine, "several links at once")

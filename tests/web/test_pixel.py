@@ -1,11 +1,15 @@
 """The pixel: always a dot, and an open that is committed before it."""
 
+from datetime import datetime, timedelta
+
 import pytest
 import structlog
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from newsletter import database
+from newsletter.database import unit_of_work
+from newsletter.recording import record_open
 from newsletter.web.pixel import DOT, is_machine
 from subscribers.engagement import Reader
 from tests.conftest import Configure
@@ -43,6 +47,22 @@ def test_where_nobody_counts_the_dot_of_an_older_mail_comes_and_leaves_no_trace(
 
     assert web.get(f"/o/{sent.open}.gif", headers=THUNDERBIRD).content == DOT
     assert seen(sent.digest_id, "opened") == []
+
+
+@on_both
+def test_within_seconds_of_delivery_it_is_a_machine_and_the_person_after_it_still_counts(
+    sent: Sent, now: datetime
+) -> None:
+    for seconds in (9, 11, 3600):
+        with unit_of_work() as session:
+            record_open(session, sent.open, machine=False, now=now + timedelta(seconds=seconds))
+
+    opens = seen(sent.digest_id, "opened")
+    assert {(one.reader, one.why) for one in opens} == {
+        (Reader.machine, "within seconds of delivery"),
+        (Reader.unknown, ""),
+    }
+    assert len(opens) == 2
 
 
 @on_both
