@@ -48,7 +48,8 @@ _DOMAIN: Final = re.compile(r"[A-Za-z0-9.-]+")
 #: The recipient variable that carries the delivery's reference into ``v:``.
 _REF_VARIABLE: Final = "watv_delivery"
 #: Mailgun would fill these in wherever they stand, and nothing escapes them.
-_THEIRS: Final = re.compile(r"%(?:recipient|unsubscribe_url|tag_unsubscribe|mailing_list)")
+_THEIRS: Final = re.compile(r"%(?:recipient|unsubscribe_|tag_unsubscribe|mailing_list)")
+_OPTIONS: Final = 16_000  # bytes of o:, h: and v: together
 _BAD_ADDRESS: Final = re.compile(r"\bto'? parameter")
 _YES_OR_NO: Final = ("no", "yes")
 _OF_ACCOUNT: Final = re.compile(r"\bnot allowed to send\b|\bdomain\b.*\bdisabled\b", re.IGNORECASE)
@@ -211,6 +212,8 @@ def _compiled(
         ("o:tracking-clicks", _YES_OR_NO[tracked[1]]),
         ("o:tracking-opens", _YES_OR_NO[tracked[0]]),
     ]
+    if sum(len(name) + len(value.encode()) for name, value in fields if ":" in name) > _OPTIONS:
+        raise Unsendable("Mailgun", "its headers are more than 16,000 bytes")
     own = {name: f"[%{name}%]" for name in content.fields} | {_REF_VARIABLE: REF}
     variables = json_stencil({ADDRESS: own}, content.fields)
     # The braces around one recipient go: all of them stand in one object.

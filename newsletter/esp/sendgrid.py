@@ -22,6 +22,7 @@ from newsletter.esp import (
     Request,
     Traits,
     Unknown,
+    Unsendable,
 )
 from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.history import Chapter
@@ -45,6 +46,7 @@ from newsletter.esp.sendgrid_history import history
 from newsletter.esp.sendgrid_lists import SendGridLists
 
 _COPIES: Final = 1000
+_SUBSTITUTIONS: Final = 10_000  # bytes for one recipient, tags and values
 _FORBIDDEN: Final = RESERVED | {"x-sg-id", "x-sg-eid"}
 #: Without the paid history SendGrid's search forgets after this; what is older proves nothing.
 _SEARCH_REACHES: Final = timedelta(days=3)
@@ -94,6 +96,9 @@ class SendGrid:
             mailing.reply_to,
             (mailing.track_opens, mailing.track_clicks),
         )
+        tags = sum(len(name) + 4 for name in mailing.content.fields)
+        if tags + max(sum(map(len, row[3:])) for row in rows) > _SUBSTITUTIONS:
+            raise Unsendable("SendGrid", "what differs for a reader is more than 10,000 bytes")
         rest = call.fill(("", "", mailing.batch)).encode()
         request = Request(
             path="/v3/mail/send",

@@ -50,7 +50,8 @@ from newsletter.esp.sns import Gate
 _COPIES: Final = 50
 _BYTES: Final = 1_000_000  # of a request with an inline template
 _HEADERS: Final = 15
-_HEADER: Final = 995  # characters of a header's value
+_HEADER: Final = 995  # characters of a header's value; one more with its name
+_DATA: Final = 262_144  # characters of one copy's TemplateData
 #: The column of a field's value inside TemplateData, which is JSON inside a JSON text.
 _NESTED: Final = f"{RESERVED_MARK}data:"
 
@@ -125,7 +126,10 @@ class Ses:
             mailing.reply_to,
             self._configuration_set,
         )
-        entries = entry.fill_all([(*row, *map(_nested, row[3:])) for row in rows])
+        filled = [(*row, *map(_nested, row[3:])) for row in rows]
+        entries = entry.fill_all(filled)
+        if len(entries) > _DATA and max(len(entry.fill(row)) for row in filled) > _DATA:
+            raise Unsendable("SES", "what differs for a reader is more than 262,144 characters")
         request = Request(
             path="/v2/email/outbound-bulk-emails",
             headers={"Content-Type": "application/json"},
@@ -223,7 +227,7 @@ def _stencils(
     """What is written for each copy, and the call's own object without its entries."""
     check(content, sender_name, provider="SES")
     headers = [{"Name": n, "Value": v} for n, v in headers_of(content, provider="SES")]
-    if len(headers) > _HEADERS or any(len(header["Value"]) > _HEADER for header in headers):
+    if len(headers) > _HEADERS or any(_is_too_long(**header) for header in headers):
         raise Unsendable("SES", f"it has more than {_HEADERS} headers or one too long")
     braces = Braces()
     texts = (("Subject", content.subject), ("Html", content.html), ("Text", content.text))
@@ -250,6 +254,10 @@ def _stencils(
     call["DefaultContent"] = {"Template": {"TemplateContent": parts, "TemplateData": "{}"}}
     nested = tuple(_NESTED + name for name in content.fields)
     return json_stencil(entry, content.fields, extra=nested), orjson.dumps(call)
+
+
+def _is_too_long(Name: str, Value: str) -> bool:  # noqa: N803 - the vendor's names
+    return len(Value) > _HEADER or len(Name) + len(Value) > _HEADER + 1
 
 
 def _nested(value: str) -> str:

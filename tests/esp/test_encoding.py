@@ -165,7 +165,33 @@ def test_foreign_letters_beside_a_placeholder_in_a_header_are_refused(name: str)
         ADAPTERS[name].encode(a_mailing(1, content=content))
 
 
-@pytest.mark.parametrize("mark", ["%recipient.name%", "%unsubscribe_url%", "%mailing_list_email%"])
+@pytest.mark.parametrize(
+    ("name", "content", "value", "why"),
+    [
+        ("sendgrid", A_CONTENT, "v" * 5000, "10,000 bytes"),
+        ("ses", A_CONTENT, "v" * 140_000, "262,144 characters"),
+        ("ses", dataclasses.replace(A_CONTENT, headers=(("X-Word", "w" * 991),)), "v", "too long"),
+        (
+            "mailgun",
+            dataclasses.replace(A_CONTENT, headers=(("X-Word", "w" * 16_000),)),
+            "v",
+            "16,000",
+        ),
+    ],
+)
+def test_what_a_vendor_limits_for_one_reader_is_kept_before_anything_is_posted(
+    name: str, content: Content, value: str, why: str
+) -> None:
+    copies = (Copy("d-1", "a@example.com", (value, value)),)
+
+    with pytest.raises(Unsendable, match=why):
+        ADAPTERS[name].encode(a_mailing(copies, content=content))
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["%recipient.name%", "%unsubscribe_url%", "%unsubscribe_email%", "%mailing_list_email%"],
+)
 def test_mailgun_is_never_given_what_it_would_fill_in_itself(mark: str) -> None:
     content = dataclasses.replace(A_CONTENT, text=f"Write {mark} in your template")
 
