@@ -90,7 +90,7 @@ def written(shown: Sequence[Report]) -> str:
         [
             *("digest", "subject", "sent_at", "audience", "accepted", "refused", "excluded"),
             *("delivered", "opened_certain", "opened_possible", "clicked_certain"),
-            *("clicked_possible", "unsubscribed", "bounced", "complained"),
+            *("clicked_possible", "unsubscribed", "bounced", "complained", "read"),
         ]
     )
     for report in shown:
@@ -102,6 +102,7 @@ def written(shown: Sequence[Report]) -> str:
                 *(known.opened.certain, known.opened.possible),
                 *(known.clicked.certain, known.clicked.possible),
                 *(known.unsubscribed, known.bounced, known.complained),
+                defused("; ".join(f"{address} {people}" for address, people in known.read)),
             ]
         )
     return sheet.getvalue()

@@ -202,6 +202,7 @@ def test_the_page_the_sheet_the_json_and_the_command_say_the_same(
     assert plain["clicked"] == {"certain": 1, "possible": 1}
     assert (row["clicked_certain"], row["unsubscribed"]) == ("1", "1")
     assert row["subject"] == "'=HYPERLINK(1)"
+    assert row["read"] == f"{plain['read'][0]['address']} 1"
     assert "1–1" in page  # noqa: RUF001 - as it is printed
     assert plain["read"][0]["address"] in one
 

@@ -16,6 +16,11 @@ from tests.web.test_reports import clicked
 
 pytestmark = pytest.mark.browser
 
+_INK_AND_PAPER = """() => {
+    const { color, backgroundColor } = getComputedStyle(document.querySelector(".panel"));
+    return [color, backgroundColor];
+}"""
+
 
 def test_axe_finds_nothing_on_the_reports(
     browser: Browser,
@@ -35,6 +40,11 @@ def test_axe_finds_nothing_on_the_reports(
     page.goto(f"{site}/reports")
     expect(page.get_by_role("img", name="Opened")).to_be_visible()
     is_sound(page)
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.get_by_role("link", name="CSV")).to_be_hidden()
+    ink, paper = page.evaluate(_INK_AND_PAPER)
+    assert (ink, paper) == ("rgb(21, 23, 28)", "rgb(255, 255, 255)"), "dark on white, even by night"
+    page.emulate_media(media="screen", color_scheme="light")
     page.get_by_role("link", name=sent.issue).click()
     is_sound(page)
     context.close()
