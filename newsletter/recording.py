@@ -1,5 +1,6 @@
 """What providers and readers tell us, written down before they are answered; each thing once."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,8 @@ _STOPS: Final = {
 }
 
 
+#: The paths of a reader's own links: to leave, to choose, to view, to vote, the pixel, a counted one.
+_OWN: Final = re.compile(r"(/[upvbor])/\S")
 _EFFECTIVE: Final = frozenset({*_STOPS, EventKind.unsubscribed})
 
 
@@ -88,7 +91,7 @@ def record_events(
                 provider=provider,
                 reader=reader,
                 why=why,
-                reason=event.reason or event.link or event.raw_kind or None,
+                reason=event.reason or _led_to(event.link) or event.raw_kind or None,
             )
         )
         if event.kind in _EFFECTIVE:
@@ -248,6 +251,14 @@ def _observe_leaving(session: Session, copy: links.CopyRef, *, how: str, now: da
     )
     engagement.record(session, [seen], now=now)
     log.info("subscriber.left", digest=copy.digest_id, subscriber=copy.subscriber_id, how=how)
+
+
+def _led_to(link: str | None) -> str | None:
+    """Where a link led; of a reader's own only which it was, since whoever holds it may act for them."""
+    if link is None:
+        return None
+    own = _OWN.match(link.removeprefix(settings().web_url)) if "/" in link else None
+    return f"their own: {own[1]}" if own else link
 
 
 def _who(event: Event) -> tuple[Reader, str]:

@@ -15,6 +15,7 @@ from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.esp.sendgrid_events import DELIVERY_ARG
 from newsletter.reporting import Range
+from newsletter.settings import settings
 from subscribers.engagement import Reader
 from tests.conftest import Configure
 from tests.web.scene import Sent, on_both, seen
@@ -87,7 +88,7 @@ def test_several_links_at_once_are_a_scanners_and_the_person_after_it_still_coun
     with reading() as session:
         rendition = select(Rendition).where(col(Rendition.digest_id) == sent.digest_id)
         mailed = list(session.exec(rendition).one().links)
-    own = f"https://news.example.com/u/{sent.unsubscribe}"
+    own = f"{settings().web_url}/u/{sent.unsubscribe}"
     sweep = [{"what": "click", "url": url, "after": 60} for url in (*mailed[:3], own)]
     told(web, sent, sent.ada, *sweep, now=now)
     assert classes(sent, "clicked") == {(Reader.machine, "several links at once")}
@@ -100,3 +101,7 @@ def test_several_links_at_once_are_a_scanners_and_the_person_after_it_still_coun
     found = reporting.recount(sent.digest_id, now=now)
     assert (found.opened, found.clicked) == (Range(2, 2), Range(2, 2))
     assert found.read == ((mailed[1], 1),), "a reader's own link stands in no report"
+    kept = {one.reason for one in seen(sent.digest_id, "clicked")}
+    assert kept == {*mailed[:3], "their own: /u"}, (
+        "nor is it kept: whoever holds it may act for them"
+    )
