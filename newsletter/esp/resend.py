@@ -1,5 +1,6 @@
 """Resend: a hundred copies a call, merged by us, safe to repeat by its key for a day."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -36,6 +37,7 @@ _COPIES: Final = 100
 _KEY: Final = 256  # characters
 #: The vendor says a day; the hour less is for two clocks and a slow call.
 _KEY_LIVES: Final = timedelta(hours=23)
+_OF_THE_SENDER: Final = re.compile(r"`from`|\bdomain is not verified\b")
 _QUOTAS: Final = frozenset({"daily_quota_exceeded", "monthly_quota_exceeded"})
 
 
@@ -143,7 +145,7 @@ def _stencil(
     return json_stencil(message, content.fields)
 
 
-def _taken(body: object, size: int) -> Accepted | Unknown:
+def _taken(body: object, size: int) -> Outcome:
     """Who was taken: *data* lists the good ones in order, *errors* names the others by position.
 
     An answer in which the two do not add up to the call is no answer; asking
@@ -158,6 +160,9 @@ def _taken(body: object, size: int) -> Accepted | Unknown:
         index = error.get("index") if isinstance(error, dict) else None
         if isinstance(index, int) and 0 <= index < size:
             refused[index] = quoted(text_in(error, "message")) or "refused without a reason"
+    if len(refused) == size and all(map(_OF_THE_SENDER.search, refused.values())):
+        # Every copy has the same sender: no reader is to be refused for it.
+        return NotTaken(f"Resend refuses the sender: {refused[0]}", final=True)
     if len(data) + len(refused) != size:
         return Unknown(f"Resend answered for {len(data) + len(refused)} of {size} copies")
     ids = iter(data)

@@ -92,6 +92,18 @@ def test_resend_knowing_the_key_from_other_bytes_proves_the_earlier_attempt() ->
     assert outcome.reason == "Resend had this key before, for an earlier attempt at the batch"
 
 
+@pytest.mark.parametrize(
+    "words", ["Invalid `from` field.", "The example.com domain is not verified. Please, add it."]
+)
+def test_no_reader_is_refused_for_a_sender_that_resend_does_not_take(words: str) -> None:
+    errors = [{"index": at, "message": words} for at in range(3)]
+
+    outcome = sent("resend", 200, {"data": [], "errors": errors})
+
+    assert isinstance(outcome, NotTaken)
+    assert (outcome.final, outcome.of_call, outcome.refused) == (True, False, {})
+
+
 @pytest.mark.parametrize("name", ["concurrent_idempotent_requests", "something_new", ""])
 def test_resend_at_work_on_the_same_key_leaves_it_open(name: str) -> None:
     assert isinstance(sent("resend", 409, {"name": name}), Unknown)
