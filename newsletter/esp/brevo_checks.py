@@ -37,7 +37,9 @@ def examine(ask: Ask, wanted: Wanted) -> Account:
     report.unclear(
         "tracking",
         "Brevo does not tell by its interface whether it tracks opens and clicks.",
-        "See under Transactional, Settings, Tracking that it does not: its pixel and links "
+        "See under Transactional, Settings, Tracking that it does: it is to count them."
+        if wanted.tracking
+        else "See under Transactional, Settings, Tracking that it does not: its pixel and links "
         "would stand in our mail.",
     )
     _webhook(report, ask, wanted)

@@ -183,6 +183,15 @@ def test_where_the_providers_own_opens_are_wanted_they_must_be_on(
     assert with_state(on, False) == {}
 
 
+def test_what_brevo_does_not_tell_is_to_be_looked_up_for_what_is_wanted(sandbox: Sandbox) -> None:
+    fixes = [
+        with_state(look(sandbox, "brevo", tracking=wanted), None)["tracking"].fix
+        for wanted in (False, True)
+    ]
+
+    assert ["that it does not" in fix for fix in fixes] == [True, False]
+
+
 def test_ses_without_a_configuration_set_would_tell_us_nothing(sandbox: Sandbox) -> None:
     wrong = with_state(look(sandbox, "ses"), False)
 
