@@ -1,21 +1,18 @@
 """Clicks: where a mailed link leads, and what is kept of its being followed."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from digests.models import Batch, Delivery, Rendition
-from newsletter import links
-from newsletter.esp import Event, EventKind
+from newsletter import links, reclassing
 from newsletter.links import CopyRef, Purpose
 from subscribers import engagement
-from subscribers.classing import MACHINES, Click, persons
-from subscribers.engagement import Engagement, Observation, Reader
+from subscribers.engagement import Observation
 
 KIND: Final = "clicked"
 
@@ -67,97 +64,8 @@ def record(session: Session, followed: Sequence[Followed], *, now: datetime) -> 
         copies = {(one.digest_id, one.subscriber_id or 0) for one in seen.values()}
         for digest_id in {digest_id for digest_id, _ in copies}:
             people = sorted(person for of, person in copies if of == digest_id)
-            reclass(session, digest_id, people)
+            reclassing.clicks_of(session, digest_id, people)
     return new
-
-
-def reclass(session: Session, digest_id: int, people: Sequence[int]) -> int:
-    """Class every click of *people* in one edition by the rules as they are now; how many changed."""
-    rows = session.execute(
-        select(col(Delivery.subscriber_id), col(Batch.settled_at))
-        .join(
-            Batch,
-            (col(Batch.digest_id) == col(Delivery.digest_id))
-            & (col(Batch.number) == col(Delivery.batch)),
-        )
-        .where(col(Delivery.digest_id) == digest_id, col(Delivery.subscriber_id).in_(people))
-    )
-    accepted: dict[int, datetime | None] = {row.subscriber_id: row.settled_at for row in rows}
-    # A copy's clicks by who told of them: our links and the provider's are different ones.
-    clicks: dict[tuple[int, str], list[tuple[Click, str, str, str]]] = defaultdict(list)
-    for person, provider, key, link, at, why, reader in session.execute(
-        select(
-            col(Engagement.subscriber_id),
-            col(Engagement.provider),
-            col(Engagement.event_key),
-            col(Engagement.reason),
-            col(Engagement.occurred_at),
-            col(Engagement.why),
-            col(Engagement.reader),
-        ).where(
-            col(Engagement.digest_id) == digest_id,
-            col(Engagement.kind) == KIND,
-            col(Engagement.subscriber_id).in_(people),
-        )
-    ):
-        if provider:  # its trait, where it has one, is the reason of its class
-            trait = why if reader is Reader.machine and why in MACHINES else ""
-        else:
-            trait = key.split(":")[3]
-        click = Click(link or "" if provider else int(link), at, trait)
-        clicks[person, provider].append((click, key, why, reader))
-    changes = []
-    for (person, _), known in clicks.items():
-        classes = persons({click for click, *_ in known}, accepted_at=accepted.get(person))
-        for click, key, why, reader in known:
-            found = classes[click]
-            if (found.reader, found.why) != (reader, why):
-                changes.append({"its_key": key, "its_reader": found.reader, "its_why": found.why})
-    if changes:
-        session.connection().execute(
-            update(Engagement)
-            .where(
-                col(Engagement.digest_id) == bindparam("its_digest"),
-                col(Engagement.event_key) == bindparam("its_key"),
-            )
-            .values(reader=bindparam("its_reader"), why=bindparam("its_why")),
-            [change | {"its_digest": digest_id} for change in changes],
-        )
-    return len(changes)
-
-
-def reclass_told(session: Session, events: Sequence[Event]) -> None:
-    """Class the clicks that a provider told of, together with what else was clicked in the same copies."""
-    copies = {
-        copy
-        for event in events
-        if event.kind is EventKind.clicked and (copy := links.copy_of_ref(event.delivery or ""))
-    }
-    for digest_id in {copy.digest_id for copy in copies}:
-        reclass(
-            session, digest_id, [one.subscriber_id for one in copies if one.digest_id == digest_id]
-        )
-
-
-def reclass_edition(session: Session, digest_id: int, *, at_most: int = 1000) -> int:
-    """The same of everybody who clicked in one edition; how many clicks changed their class."""
-    changed, last = 0, 0
-    while people := list(
-        session.scalars(
-            select(col(Engagement.subscriber_id))
-            .where(
-                col(Engagement.digest_id) == digest_id,
-                col(Engagement.kind) == KIND,
-                col(Engagement.subscriber_id) > last,
-            )
-            .distinct()
-            .order_by(col(Engagement.subscriber_id))
-            .limit(at_most)
-        )
-    ):
-        changed += reclass(session, digest_id, [person for person in people if person])
-        last = people[-1] or 0
-    return changed
 
 
 def _links_of(session: Session, copy: CopyRef) -> tuple[str, ...]:

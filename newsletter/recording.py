@@ -16,7 +16,7 @@ from newsletter.esp.refusals import quoted
 from newsletter.posting import events as letters
 from newsletter.settings import settings
 from subscribers import engagement, moving, subscription
-from subscribers.classing import AT_ONCE, AT_ONCE_WHY, FLAG
+from subscribers.classing import AT_ONCE, AT_ONCE_WHY, FLAG, PROXY
 from subscribers.engagement import TRACKING, Observation, Reader
 from subscribers.models import Subscriber, SubscriberStatus
 from subscribers.programs import follows_links, loads_pictures
@@ -134,7 +134,7 @@ def record_opens(
             kind=EventKind.opened,
             occurred_at=now,
             reader=reader,
-            why="an image proxy" if is_proxy else AT_ONCE_WHY if machine else "",
+            why=PROXY if is_proxy else AT_ONCE_WHY if machine else "",
         )
     return engagement.record(session, list(seen.values()), now=now)
 
@@ -270,7 +270,7 @@ def _who(event: Event) -> tuple[Reader, str]:
         return Reader.machine, FLAG
     if event.user_agent is not None:
         if event.kind is EventKind.opened and loads_pictures(event.user_agent):
-            return Reader.machine, "an image proxy"
+            return Reader.machine, PROXY
         if event.kind is EventKind.clicked and (trait := follows_links(event.user_agent)):
             return Reader.machine, trait
     return Reader.unknown, FLAG if event.machine is not None else ""

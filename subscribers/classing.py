@@ -1,4 +1,4 @@
-"""Who was behind a click: rules over what is kept of it, so that they can be asked again when they improve.
+"""Who was behind an open or a click: rules over what is kept of it, to be asked again when they improve.
 
 A click's traits are told apart when it comes, and the address and the name of the
 program are forgotten with the answer; what is kept is the trait, in a word.
@@ -20,6 +20,7 @@ PROGRAM: Final = "a program's name"
 PREFETCH: Final = "fetched ahead"
 NO_NAME: Final = "no name at all"
 FLAG: Final = "the provider's flag"
+PROXY: Final = "an image proxy"
 MACHINES: Final = frozenset({HEAD, PROGRAM, PREFETCH, NO_NAME, FLAG})
 
 AT_ONCE: Final = timedelta(seconds=10)  # after the provider took the copy: nobody reads so quickly
@@ -65,6 +66,20 @@ def classed(
     if accepted_at is None:
         return Classed(Reader.unknown, "nobody knows when it was delivered")
     return Classed(Reader.person, "a browser, one link at a time")
+
+
+def opened(
+    at: datetime, *, reader: Reader, why: str, accepted_at: datetime | None = None
+) -> Classed:
+    """Who was behind an open *at* that moment: never surely a person, for proxies look like one.
+
+    *reader* and *why* are as they stand: what the program or the provider said of it.
+    """
+    if reader is Reader.machine and why in {FLAG, PROXY}:
+        return Classed(Reader.machine, why)
+    if accepted_at is not None and at - accepted_at < AT_ONCE:
+        return Classed(Reader.machine, AT_ONCE_WHY)
+    return Classed(Reader.unknown, why if why == FLAG else "")
 
 
 def persons(clicks: Collection[Click], *, accepted_at: datetime | None) -> dict[Click, Classed]:

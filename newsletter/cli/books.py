@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from digests.models import Batch, BatchStatus
 from digests.receipt import Receipt, receipt
-from newsletter import answers, clicks, decisions, hearing, production
+from newsletter import answers, decisions, hearing, production, reclassing
 from newsletter.cli.digests import AsJson, Issue
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
@@ -74,14 +74,15 @@ def reconcile(issue: Issue = "latest", as_json: AsJson = False) -> None:
 
 
 def reclass(issue: Issue = "latest") -> None:
-    """Class an edition's clicks anew, by the rules as they are now: person, machine or unknown.
+    """Class an edition's opens and clicks anew, by the rules as they are now: person, machine or unknown.
 
     Example: `newsletter reclass 2026-W48`
     """
     with unit_of_work() as session:
         digest = production.by_issue(session, issue)
-        changed = clicks.reclass_edition(session, digest.id or 0)
-    typer.echo(f"{changed:,} clicks of {digest.issue} have another class now.")
+        changed = reclassing.edition(session, digest.id or 0)
+        told = f"{changed:,} opens and clicks of {digest.issue} have another class now."
+    typer.echo(told)
 
 
 def why(

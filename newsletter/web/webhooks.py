@@ -10,7 +10,7 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 
-from newsletter import clicks, links, recording, tracing
+from newsletter import links, reclassing, recording, tracing
 from newsletter.esp import BadSignature, CannotVerify, Event, ShakesHands
 from newsletter.providers import is_set_up
 from newsletter.providers import provider as adapter_of
@@ -93,7 +93,7 @@ def take(
             traced.enter_context(tracing.span("webhook.record", digest=digest, **about))
         kept = recording.record_events(session, provider, events, now=now)
         if kept.new and settings().track_by == "provider":
-            clicks.reclass_told(session, events)
+            reclassing.told(session, events)
     return {"new": kept.new, "repeated": kept.repeated, "foreign": kept.foreign}
 
 

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Rendition
-from newsletter import clicks
+from newsletter import reclassing
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from subscribers.classing import AT_ONCE, HEAD, PROGRAM, SWEEP, Click, classed
@@ -142,9 +142,9 @@ class TestWhoItWas:
         monkeypatch.setattr("subscribers.classing.AT_ONCE", timedelta(hours=1))
 
         with unit_of_work() as session:
-            assert clicks.reclass_edition(session, sent.digest_id) == 1
+            assert reclassing.edition(session, sent.digest_id) == 1
         with unit_of_work() as session:
-            assert clicks.reclass_edition(session, sent.digest_id) == 0
+            assert reclassing.edition(session, sent.digest_id) == 0
 
         assert classes(sent) == {(Reader.machine, "within seconds of delivery")}
 

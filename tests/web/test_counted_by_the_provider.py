@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Rendition
-from newsletter import clicks, links, reporting
+from newsletter import links, reclassing, reporting
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.esp.sendgrid_events import DELIVERY_ARG
@@ -62,6 +62,7 @@ def classes(sent: Sent, kind: str) -> set[tuple[str, str]]:
     ("event", "reader", "why"),
     [
         ({"what": "open"}, Reader.unknown, ""),
+        ({"what": "open", "after": 3}, Reader.machine, "within seconds of delivery"),
         ({"what": "open", "by": GMAIL}, Reader.machine, "an image proxy"),
         ({"what": "open", "by": "Mozilla/5.0"}, Reader.machine, "an image proxy"),
         ({"what": "open", "sg_machine_open": True}, Reader.machine, "the provider's flag"),
@@ -97,7 +98,7 @@ def test_several_links_at_once_are_a_scanners_and_the_person_after_it_still_coun
     told(web, sent, sent.grace, {"what": "click", "url": own}, {"what": "open"}, now=now)
 
     with unit_of_work() as session:
-        assert clicks.reclass_edition(session, sent.digest_id) == 0, "asked again they are the same"
+        assert reclassing.edition(session, sent.digest_id) == 0, "asked again they are the same"
     found = reporting.recount(sent.digest_id, now=now)
     assert (found.opened, found.clicked) == (Range(2, 2), Range(2, 2))
     assert found.read == ((mailed[1], 1),), "a reader's own link stands in no report"

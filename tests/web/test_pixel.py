@@ -6,8 +6,10 @@ import pytest
 import structlog
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
 from newsletter import database
+from newsletter.cli import app
 from newsletter.database import unit_of_work
 from newsletter.recording import record_open
 from newsletter.web.pixel import DOT, is_machine
@@ -63,6 +65,24 @@ def test_within_seconds_of_delivery_it_is_a_machine_and_the_person_after_it_stil
         (Reader.unknown, ""),
     }
     assert len(opens) == 2
+
+
+def test_opens_are_classed_anew_when_the_rules_improve(
+    web: TestClient, sent: Sent, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.get(f"/o/{sent.open}.gif", headers={"user-agent": "GoogleImageProxy"})
+    with unit_of_work() as session:
+        record_open(session, sent.open, machine=False, now=now + timedelta(seconds=30))
+    monkeypatch.setattr("subscribers.classing.AT_ONCE", timedelta(minutes=1))
+
+    asked = CliRunner().invoke(app, ["reclass", sent.issue])
+
+    assert asked.stdout == f"1 opens and clicks of {sent.issue} have another class now.\n"
+    assert {(one.reader, one.why) for one in seen(sent.digest_id, "opened")} == {
+        (Reader.machine, "an image proxy"),
+        (Reader.machine, "within seconds of delivery"),
+    }
+    assert CliRunner().invoke(app, ["reclass", sent.issue]).stdout.startswith("0 ")
 
 
 @on_both
