@@ -1,4 +1,4 @@
-"""Every command's own example, run on a service that has an edition: it works, or says why not in a sentence."""
+"""Every command's own example, on a service that has an edition: it works, or says why not in a sentence."""
 
 import re
 import shlex
