@@ -43,7 +43,7 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         dropped = schedule.when_missed is Otherwise.skip
         take(session, turn, status=OccurrenceStatus.missed, reason=why, dropped=dropped, now=now)
         return None
-    since = _news_since(session, schedule)
+    since = _news_since(session, schedule, turn)
     chosen = choose(session, before=turn.cutoff_at, since=since, at_most=schedule.at_most)
     if not chosen and schedule.when_empty is Otherwise.late:
         # It waits for something new until it is too late; a tick will ask again.
@@ -224,11 +224,18 @@ def _is_paused(schedule: Schedule, turn: Occurrence) -> bool:
     )
 
 
-def _news_since(session: Session, schedule: Schedule) -> datetime | None:
-    """Where the last turn closed whose comparisons were left out for good."""
+def _news_since(session: Session, schedule: Schedule, turn: Occurrence) -> datetime | None:
+    """Where the last turn before this one closed whose comparisons were left out for good.
+
+    One that is left out ahead of time takes nothing from the turns before it.
+    """
     return session.exec(
         select(Occurrence.cutoff_at)
-        .where(col(Occurrence.schedule_id) == schedule.id, col(Occurrence.dropped))
+        .where(
+            col(Occurrence.schedule_id) == schedule.id,
+            col(Occurrence.dropped),
+            col(Occurrence.cutoff_at) < turn.cutoff_at,
+        )
         .order_by(col(Occurrence.cutoff_at).desc())
     ).first()
 

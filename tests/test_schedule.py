@@ -198,6 +198,16 @@ class TestOperators:
         assert days() == {"2026-11-23": "skipped", "2026-11-30": "empty"}
 
     @only_sqlite
+    def test_a_turn_that_is_dropped_ahead_of_time_takes_nothing_from_those_before_it(self) -> None:
+        news()
+        by_hand(steering.skip, MONDAY + WEEK, drop=True, now=CLOSES - MINUTE)
+
+        assert tick(NINE) == ["2026-W48"]
+        news(1, at=NINE + timedelta(days=1))
+        assert tick(NINE + 2 * WEEK) == []
+        assert days()["2026-12-07"] == "empty", "what came in the week between was left out"
+
+    @only_sqlite
     def test_leaving_out_a_turn_with_a_draft_cancels_the_draft(self) -> None:
         news()
         tick(CLOSES)
