@@ -43,7 +43,7 @@ def assemble(session: Session, turn: Occurrence, *, now: datetime) -> Digest | N
         dropped = schedule.when_missed is Otherwise.skip
         take(session, turn, status=OccurrenceStatus.missed, reason=why, dropped=dropped, now=now)
         return None
-    since = _news_since(session, schedule, turn)
+    since = _news_since(session, schedule, before=turn.cutoff_at)
     chosen = choose(session, before=turn.cutoff_at, since=since, at_most=schedule.at_most)
     if not chosen and schedule.when_empty is Otherwise.late:
         # It waits for something new until it is too late; a tick will ask again.
@@ -120,6 +120,12 @@ def choose(
         .limit(at_most)
     ).all()
     return sorted(candidates, key=_newsworthiness, reverse=True)
+
+
+def news_for(session: Session, schedule: Schedule, *, now: datetime) -> Sequence[Entry]:
+    """What an edition of *schedule* would say if its window closed at this moment, in that order."""
+    since = _news_since(session, schedule, before=now)
+    return entries_of(choose(session, before=now, since=since, at_most=schedule.at_most))
 
 
 def edition(session: Session, digest: Digest, *, address: str) -> Edition:
@@ -224,8 +230,8 @@ def _is_paused(schedule: Schedule, turn: Occurrence) -> bool:
     )
 
 
-def _news_since(session: Session, schedule: Schedule, turn: Occurrence) -> datetime | None:
-    """Where the last turn before this one closed whose comparisons were left out for good.
+def _news_since(session: Session, schedule: Schedule, *, before: datetime) -> datetime | None:
+    """Where the last turn *before* that moment closed whose comparisons were left out for good.
 
     One that is left out ahead of time takes nothing from the turns before it.
     """
@@ -234,7 +240,7 @@ def _news_since(session: Session, schedule: Schedule, turn: Occurrence) -> datet
         .where(
             col(Occurrence.schedule_id) == schedule.id,
             col(Occurrence.dropped),
-            col(Occurrence.cutoff_at) < turn.cutoff_at,
+            col(Occurrence.cutoff_at) < before,
         )
         .order_by(col(Occurrence.cutoff_at).desc())
     ).first()

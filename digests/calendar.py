@@ -15,6 +15,7 @@ from digests.schedule import (
     Occurrence,
     OccurrenceStatus,
     Schedule,
+    deadline,
     turn_of,
     unrecorded,
 )
@@ -35,7 +36,7 @@ class Coming:
     cutoff_at: datetime
     send_at: datetime
     appointed_at: datetime | None  # where a person has moved it from
-    deadline_at: datetime
+    deadline_at: datetime | None  # by when its draft is to be approved
     state: str  # recurs, planned, skipped, paused, draft or approved
     reason: str | None
     digest: str | None
@@ -62,12 +63,15 @@ class Past:
     why: str
 
 
-def coming(session: Session, *, count: int, now: datetime) -> list[Coming]:
-    """The next *count* sends of all schedules in their order, and what is left out between them."""
+def coming(
+    session: Session, *, count: int, only: Schedule | None = None, now: datetime
+) -> list[Coming]:
+    """The next *count* sends in their order, of all schedules or of one, and what is left out between."""
     holidays = _holidays(session, since=now)
+    every = [only] if only else session.exec(select(Schedule).order_by(col(Schedule.name))).all()
     found = [
         one
-        for schedule in session.exec(select(Schedule).order_by(col(Schedule.name))).all()
+        for schedule in every
         for one in _of_schedule(session, schedule, holidays, count=count, now=now)
     ]
     found.sort(key=lambda one: (one.send_at, one.schedule))
@@ -200,7 +204,7 @@ def _coming(
         cutoff_at=turn.cutoff_at,
         send_at=send_at,
         appointed_at=appointed,
-        deadline_at=send_at - timedelta(minutes=schedule.deadline_before),
+        deadline_at=deadline(schedule, digest) if digest else None,
         state=state,
         reason=(digest.paused_reason if digest else None) or turn.reason,
         digest=digest.issue if digest else None,

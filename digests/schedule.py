@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.appointments import send_times
-from digests.models import words
+from digests.models import Digest, words
 
 #: A turn older than this is nobody's: its successors have closed as well.
 LOOK_BACK: Final = timedelta(days=8)
@@ -206,6 +206,16 @@ def store(session: Session, turn: Occurrence) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def deadline(schedule: Schedule, digest: Digest) -> datetime:
+    """Until when somebody is to have approved *digest*, an edition of *schedule*.
+
+    As long before the send as the schedule says, and never sooner after the draft
+    was made than that: one that was run by hand leaves its editors the same time.
+    """
+    before = timedelta(minutes=schedule.deadline_before)
+    return min(max(digest.send_at - before, digest.assembled_at + before), digest.late_after)
 
 
 def plan_turn(

@@ -35,35 +35,6 @@ class BadMove(DigestError):
     """The turn cannot go at that moment; the message says why."""
 
 
-def upcoming_turn(session: Session, schedule: Schedule, *, now: datetime) -> Occurrence | None:
-    """The next turn of *schedule* that is still to come, stored or not; None when there is none."""
-    waiting = list(
-        session.exec(
-            select(Occurrence)
-            .where(
-                col(Occurrence.schedule_id) == schedule.id,
-                col(Occurrence.status) == OccurrenceStatus.planned,
-            )
-            .order_by(col(Occurrence.send_at))
-            .limit(1)
-        )
-    )
-    taken = set(
-        session.exec(
-            select(col(Occurrence.on_date)).where(
-                col(Occurrence.schedule_id) == schedule.id,
-                col(Occurrence.on_date) >= now.date() - timedelta(days=2),
-            )
-        )
-    )
-    if schedule.enabled:
-        for day, moment in send_times(schedule, after=now, count=len(taken) + 1):
-            if day not in taken:
-                waiting.append(turn_of(schedule, day, moment))
-                break
-    return min(waiting, key=lambda turn: turn.send_at, default=None)
-
-
 def find_turn(session: Session, schedule: Schedule, on_date: date) -> Occurrence:
     """The turn of *schedule* with that local date, stored or not; raises NoSuchTurn."""
     known = session.exec(

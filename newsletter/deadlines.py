@@ -1,6 +1,6 @@
 """Drafts by the clock: editors are told that one is ready, and a policy meets the deadline of the others."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
 import structlog
@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from digests import signatures, versions
 from digests.lifecycle import DigestError
 from digests.models import Digest, DigestStatus
-from digests.schedule import AtDeadline, Occurrence, Schedule
+from digests.schedule import AtDeadline, Occurrence, Schedule, deadline
 from newsletter import preflight, production, steering, telling
 from newsletter.database import reading, unit_of_work
 from newsletter.preflight import Preflight
@@ -20,16 +20,9 @@ log = structlog.get_logger()
 
 
 def deadline_of(session: Session, digest: Digest) -> datetime | None:
-    """Until when somebody is to have approved *digest*; None for one without a schedule.
-
-    As long before the send as the schedule says, and never sooner after the draft
-    was made than that: one that was run by hand leaves its editors the same time.
-    """
+    """Until when somebody is to have approved *digest*; None for one without a schedule."""
     schedule = schedule_of(session, digest)
-    if schedule is None:
-        return None
-    before = timedelta(minutes=schedule.deadline_before)
-    return min(max(digest.send_at - before, digest.assembled_at + before), digest.late_after)
+    return deadline(schedule, digest) if schedule else None
 
 
 def schedule_of(session: Session, digest: Digest) -> Schedule | None:
@@ -46,9 +39,9 @@ def announce(*, now: datetime) -> list[str]:
             if not _mark(session, digest_id, "announced_at", now=now):
                 continue
             digest = session.get_one(Digest, digest_id)
-            deadline = deadline_of(session, digest)
+            until = deadline_of(session, digest)
             found = _examined(session, digest, now=now)
-            telling.draft_is_ready(session, digest, found, deadline=deadline, now=now)
+            telling.draft_is_ready(session, digest, found, deadline=until, now=now)
             told.append(digest.issue)
     return told
 
@@ -59,22 +52,22 @@ def meet(*, now: datetime) -> dict[str, AtDeadline]:
     for digest_id in _drafts(col(Digest.deadline_met_at).is_(None)):
         with unit_of_work() as session:
             digest = session.get_one(Digest, digest_id)
-            schedule, deadline = schedule_of(session, digest), deadline_of(session, digest)
-            if schedule is None or deadline is None or now < deadline:
+            schedule = schedule_of(session, digest)
+            if schedule is None or now < (until := deadline(schedule, digest)):
                 continue
             if _mark(session, digest_id, "deadline_met_at", now=now):
                 session.refresh(digest)
-                done[digest.issue] = _meet(session, digest, schedule, deadline, now=now)
+                done[digest.issue] = _meet(session, digest, schedule, until, now=now)
     return done
 
 
 def _meet(
-    session: Session, digest: Digest, schedule: Schedule, deadline: datetime, *, now: datetime
+    session: Session, digest: Digest, schedule: Schedule, until: datetime, *, now: datetime
 ) -> AtDeadline:
     by = f"the deadline of schedule {schedule.name}"
     why_not = ""
     if schedule.at_deadline is not AtDeadline.hold:
-        why_not = _why_a_person_decides(session, digest, deadline)
+        why_not = _why_a_person_decides(session, digest, until)
     if schedule.at_deadline is AtDeadline.send and not why_not:
         found = _examined(session, digest, now=now)
         why_not = _why_not_as_it_stands(found)
@@ -106,14 +99,14 @@ def _tell(session: Session, digest: Digest, what: str, why: str, *, now: datetim
     telling.the_deadline_passed(session, digest, what=what, why=why, now=now)
 
 
-def _why_a_person_decides(session: Session, digest: Digest, deadline: datetime) -> str:
+def _why_a_person_decides(session: Session, digest: Digest, until: datetime) -> str:
     """What a policy must not overrule: a refusal, an approval that was lost, work that is going on."""
     if (refused := signatures.refusal(session, digest)) is not None:
         return f"{refused.by} has refused it: {refused.said}"
     if digest.paused_reason:
         return digest.paused_reason
     last = versions.newest(session, digest)
-    if last is not None and last.at >= deadline:
+    if last is not None and last.at >= until:
         return f"{last.by} has changed it since."
     return ""
 

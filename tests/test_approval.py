@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import Session, col, select
 
-from digests import claims, signatures, versions
+from digests import calendar, claims, signatures, versions
 from digests.lifecycle import IllegalTransition
 from digests.models import Batch, Delivery, Digest, DigestItem, DigestStatus
 from digests.schedule import AtDeadline, Occurrence, OccurrenceStatus, Schedule
@@ -20,6 +20,7 @@ from newsletter.approval import NoReason, TooLateToUndo
 from newsletter.database import reading, unit_of_work
 from newsletter.posting.composing import Composed, compose
 from newsletter.service_mail import Kind, ServiceMail
+from newsletter.watching.looking import look_after
 from tests.conftest import Configure
 from tests.web.scene import a_draft, a_reader
 
@@ -407,6 +408,11 @@ class TestTheDeadline:
             digest.send_at = digest.assembled_at = now
             session.flush()
             assert deadlines.deadline_of(session, digest) == now + HOUR
+
+        [edge] = look_after(now=now).began
+        assert "must be approved within 1 hour" in edge.condition.what
+        with reading() as session:
+            assert calendar.coming(session, count=1, now=now)[0].deadline_at == now + HOUR
 
     @SQLITE
     def test_another_hour_for_it_is_another_deadline(self, draft: Digest) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from digests import calendar, schedule_terms
@@ -188,7 +187,12 @@ def holidays(
     """
     with unit_of_work() as session:
         if day and forget:
-            session.execute(delete(Holiday).where(col(Holiday.on_date) == date_of(day)))
+            found = session.exec(select(Holiday).where(col(Holiday.on_date) == date_of(day))).all()
+            if not found:
+                raise BadSchedule(f"No holiday is entered on {day}.")
+            for one in found:
+                session.delete(one)
+            session.flush()
             _note_holiday(session, "removed", day, "", by)
         elif day:
             if not name:

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from sqlmodel import Session
 
+from digests import calendar
 from digests.schedule import Schedule
 from digests.schedule_terms import BadSchedule, by_name, date_of, moment_of
-from digests.turns import upcoming_turn
 from newsletter import steering
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
@@ -129,7 +129,7 @@ def who(by: str) -> str:
 def _day(session: Session, schedule: Schedule, said: str, *, now: datetime) -> date:
     if said != "next":
         return date_of(said)
-    turn = upcoming_turn(session, schedule, now=now)
-    if turn is None:
-        raise BadSchedule(f"Schedule {schedule.name} has no turn to come.")
-    return turn.on_date
+    for turn in calendar.coming(session, count=1, only=schedule, now=now):
+        if turn.state != "skipped":  # one that has its draft already is still to come
+            return turn.on_date
+    raise BadSchedule(f"Schedule {schedule.name} has no turn to come.")

@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus
 from digests.progress import Progress
-from digests.schedule import Occurrence, Schedule
+from digests.schedule import Occurrence, Schedule, deadline
 from newsletter import overview, pulse, service_mail
 from newsletter.accounts import register
 from newsletter.accounts.models import Role
@@ -114,19 +114,14 @@ def _write_letters(session: Session, began: Sequence[alerts.Edge], *, now: datet
 
 def _unapproved(session: Session) -> tuple[Unapproved, ...]:
     drafts = session.execute(
-        select(
-            col(Digest.issue),
-            col(Digest.send_at),
-            col(Schedule.deadline_before),
-            col(Schedule.at_deadline),
-        )
+        select(Digest, Schedule)
         .join(Occurrence, col(Occurrence.id) == col(Digest.occurrence_id))
         .join(Schedule, col(Schedule.id) == col(Occurrence.schedule_id))
         .where(col(Digest.status) == DigestStatus.draft)
     )
     return tuple(
-        Unapproved(issue, send_at - timedelta(minutes=before), str(policy))
-        for issue, send_at, before, policy in drafts
+        Unapproved(digest.issue, deadline(schedule, digest), str(schedule.at_deadline))
+        for digest, schedule in drafts
     )
 
 

@@ -1,6 +1,6 @@
 """The schedules, for operators: the next sends and the past ones, and everything one does about them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -11,11 +11,13 @@ from starlette.responses import RedirectResponse, Response
 
 from digests import assembly, calendar, schedule_terms
 from digests.appointments import WEEKDAYS
+from digests.calendar import Coming
+from digests.edition import Entry
 from digests.lifecycle import DigestError
 from digests.models import Digest, DigestStatus
 from digests.schedule import Holiday, Schedule
 from digests.schedule_terms import BadSchedule, Terms, by_name, date_of, in_words, moment_of
-from newsletter import pulse, steering
+from newsletter import production, pulse, steering
 from newsletter.accounts import audit
 from newsletter.pulse import Part
 from newsletter.web.doors import Now, Reading, Transaction
@@ -189,6 +191,8 @@ def _page(  # noqa: PLR0913 - what the page shows
     given: Mapping[str, str] | None = None,
 ) -> Response:
     schedules = session.exec(select(Schedule).order_by(col(Schedule.name))).all()
+    coming = calendar.coming(session, count=_COMING, now=now)
+    following = next((one for one in coming if one.goes), None)
     return staff_page(
         "schedules.html",
         who=who,
@@ -196,7 +200,8 @@ def _page(  # noqa: PLR0913 - what the page shows
         done=done,
         wrong=wrong,
         given=given or {},
-        coming=calendar.coming(session, count=_COMING, now=now),
+        coming=coming,
+        following=following,
         past=calendar.past(session, count=_PAST, now=now),
         length=calendar.length,
         schedules=[(one, in_words(one)) for one in schedules],
@@ -207,7 +212,7 @@ def _page(  # noqa: PLR0913 - what the page shows
         ).all(),
         beats=pulse.life(session, Part.beat, now=now),
         workers=pulse.life(session, Part.worker, now=now),
-        filling=_filling(session, schedules[0].at_most if schedules else 10, now=now),
+        filling=_filling(session, following, now=now) if following else [],
         readers=_readers(session),
         before=_last_audience(session),
         now=now,
@@ -242,10 +247,15 @@ def _fresh() -> dict[str, Any]:
     return Terms(name="new").model_dump(mode="json") | {"name": ""}
 
 
-def _filling(session: Session, at_most: int, *, now: datetime) -> list[str]:
-    """What would be in the next one if it went now."""
-    chosen = assembly.choose(session, before=now, at_most=at_most)
-    return [entry.facts.title for entry in assembly.entries_of(chosen)]
+def _filling(session: Session, following: Coming, *, now: datetime) -> list[str]:
+    """What is in the draft of the next one, or would be if it went now."""
+    entries: Sequence[Entry]
+    if following.digest:
+        digest = production.by_issue(session, following.digest)
+        entries = assembly.edition(session, digest, address="").entries
+    else:
+        entries = assembly.news_for(session, by_name(session, following.schedule), now=now)
+    return [entry.facts.title for entry in entries]
 
 
 def _readers(session: Session) -> int:

@@ -8,11 +8,12 @@ from starlette.testclient import TestClient
 
 from digests import calendar
 from digests.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
-from newsletter import pulse
+from newsletter import production, pulse, steering
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.database import reading, unit_of_work
+from newsletter.demo import take_in_examples
 from newsletter.pulse import Part
-from tests.web.scene import on_both
+from tests.web.scene import a_reader, on_both
 from tests.web.staffing import Staff, signed_in
 
 
@@ -166,6 +167,30 @@ def test_the_page_shows_the_next_ten_clock_changes_and_who_ticks(
     assert "1 beat" in shown
     assert "alpha:3" in shown
     assert "No comparison is new." in shown
+
+
+def test_it_says_what_the_next_one_would_bring_and_what_its_draft_has(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        take_in_examples(session, now=now - timedelta(hours=1))
+        a_reader(session, now=now)
+    pair = "SmolVLM2 vs Mistral 3 Small"
+
+    def now_it_would() -> str:
+        shown = web.get("/schedules").text
+        return shown[shown.index('id="now"') :].partition("</section>")[0]
+
+    assert "weekly</strong> would go to <strong>1</strong>" in now_it_would()
+    assert pair in now_it_would()
+    with unit_of_work() as session:
+        weekly = session.exec(select(Schedule)).one()
+        steering.run_now(session, weekly, coming(now)[0].on_date, by="Ada", now=now)
+        [draft] = production.assemble_due(session, now=now)
+        issue = draft.issue
+    assert f"{issue}</strong>, a draft already, would go" in now_it_would()
+    assert pair in now_it_would()
 
 
 def test_it_is_for_operators(web: TestClient, now: datetime) -> None:

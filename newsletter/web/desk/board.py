@@ -9,8 +9,10 @@ from sqlmodel import Session, col, select
 from starlette.responses import Response
 
 from digests import assembly, calendar
+from digests.calendar import Coming
+from digests.edition import Entry
 from digests.models import Digest, DigestStatus
-from digests.schedule import Schedule
+from digests.schedule_terms import by_name
 from digests.weeks import Week, weeks
 from newsletter.rendering.card import Card, card
 from newsletter.web.doors import Now, Reading
@@ -32,14 +34,15 @@ def board(who: Editor, session: Reading, now: Now) -> Response:
         select(Digest).where(col(Digest.status).not_in(_OVER)).order_by(col(Digest.send_at))
     ).all()
     coming = calendar.coming(session, count=_AHEAD, now=now)
+    closes = next((turn for turn in coming if turn.goes and turn.cutoff_at > now), None)
     return staff_page(
         "board.html",
         who=who,
         on_it=on_it,
         before=_before(session),
         coming=coming,
-        closes=next((turn for turn in coming if turn.goes and turn.cutoff_at > now), None),
-        filling=_filling(session, now=now),
+        closes=closes,
+        filling=_filling(session, closes, now=now),
         report="/reports" in who.parts,
     )
 
@@ -54,8 +57,11 @@ def _before(session: Session) -> Sequence[Week]:
     return weeks(session, last, count=_BEFORE - 1) if last else ()
 
 
-def _filling(session: Session, *, now: datetime) -> list[Card]:
+def _filling(session: Session, closes: Coming | None, *, now: datetime) -> list[Card]:
     """What would be in the next edition if it were assembled now, in that order."""
-    most = session.exec(select(Schedule.at_most).where(col(Schedule.enabled))).first() or _MOST
-    chosen = assembly.choose(session, before=now, at_most=most)
-    return [card(entry) for entry in assembly.entries_of(chosen)]
+    entries: Sequence[Entry]
+    if closes is None:
+        entries = assembly.entries_of(assembly.choose(session, before=now, at_most=_MOST))
+    else:
+        entries = assembly.news_for(session, by_name(session, closes.schedule), now=now)
+    return [card(entry) for entry in entries]
