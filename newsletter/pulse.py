@@ -44,6 +44,8 @@ class Pulse(SQLModel, table=True):
 class Life:
     """How one part of the service is: who was seen lately, and who fell silent without a word.
 
+    Who was started anew on the same host since, after a crash, is not missed.
+
     *last_seen_at* is None when there never was one. *lag* is the worst of those
     seen lately, in seconds.
     """
@@ -91,10 +93,28 @@ def life(session: Session, part: Part, *, now: datetime) -> Life:
     return Life(
         part=part,
         alive=alive,
-        silent=tuple(pulse for pulse in running if pulse.seen_at < since),
+        silent=_missed([pulse for pulse in running if pulse.seen_at < since], alive),
         last_seen_at=max((pulse.seen_at for pulse in known), default=None),
         lag=max((pulse.lag for pulse in alive if pulse.lag is not None), default=None),
     )
+
+
+def _missed(silent: Sequence[Pulse], alive: Sequence[Pulse]) -> tuple[Pulse, ...]:
+    """Those of *silent* in whose place nobody was started: on the same host, one for one, and since."""
+    fresh = list(alive)
+    missed: list[Pulse] = []
+    for lost in sorted(silent, key=lambda one: one.seen_at, reverse=True):
+        for one in fresh:
+            if _host(one) == _host(lost) and one.began_at >= lost.seen_at:
+                fresh.remove(one)
+                break
+        else:
+            missed.append(lost)
+    return tuple(sorted(missed, key=lambda one: one.name))
+
+
+def _host(one: Pulse) -> str:
+    return one.name.rpartition(":")[0]
 
 
 def silence() -> timedelta:

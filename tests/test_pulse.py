@@ -45,6 +45,21 @@ def test_when_the_last_one_fell_silent_or_left_the_part_is_gone(
     assert known.last_seen_at == now + timedelta(seconds=5)
 
 
+def test_one_that_was_started_anew_on_its_host_is_not_missed(
+    session: Session, now: datetime
+) -> None:
+    later = now + timedelta(minutes=5)
+    for name in ("one:1", "one:2", "two:3"):
+        pulse.sign(session, Part.worker, name, began_at=now, now=now)
+    pulse.sign(session, Part.worker, "one:4", began_at=later, now=later)
+    pulse.sign(session, Part.worker, "two:5", began_at=now - timedelta(days=1), now=later)
+
+    silent = pulse.life(session, Part.worker, now=later).silent
+
+    assert len(silent) == 2, "one for one"
+    assert "two:3" in [one.name for one in silent], "its neighbour was there before"
+
+
 def test_the_worst_lag_of_those_alive_counts(session: Session, now: datetime) -> None:
     for name, lag, ago in (("a:1", 0.2, 0), ("b:1", 4.5, 10), ("c:1", 99.0, 3600)):
         seen = now - timedelta(seconds=ago)

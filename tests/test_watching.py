@@ -101,6 +101,11 @@ class TestTheRules:
         assert found.what == f"No {part} has been seen for 7 minutes."
         assert f"newsletter {part}" in found.remedy
 
+    def test_a_broker_that_is_away_is_trouble(self, well: Overview) -> None:
+        [found] = conditions(Seen(replace(well, waiting=None)), AlertSettings())
+
+        assert (found.key, found.severity) == ("broker.away", Severity.trouble)
+
     def test_one_of_several_that_fell_silent_is_a_warning(
         self, well: Overview, now: datetime
     ) -> None:

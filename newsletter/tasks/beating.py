@@ -16,6 +16,7 @@ from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.pulse import Part
 from newsletter.settings import settings
+from newsletter.tasks import SELDOM, standing_in
 
 log = structlog.get_logger()
 
@@ -65,11 +66,15 @@ class Scheduler(PersistentScheduler):
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - Celery's own arguments
         super().__init__(*given, **named)
         self._sign = Sign(Part.beat, os.getpid())
+        self._next_look = 0.0
 
     def tick(self, *given: Any, **named: Any) -> float:  # noqa: ANN401 - Celery's own arguments
         """Send what is due; seconds until the next look."""
         until_next: float = super().tick(*given, **named)
         self._sign.give()
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + SELDOM["newsletter.watch"]
+            standing_in.for_workers(now=utc_now())
         return until_next
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:  # noqa: ANN401 - Celery's own

@@ -27,6 +27,7 @@ from newsletter.clock import utc_now
 from newsletter.database import engine, reading
 from newsletter.pulse import Part
 from newsletter.settings import settings
+from newsletter.tasks import standing_in
 
 log = structlog.get_logger()
 
@@ -51,20 +52,31 @@ class Listener:
         """A task has come."""
         self._heard = time.monotonic()
 
+    def silence(self, *, now: float) -> float:
+        """Seconds since a task came."""
+        return now - self._heard
+
     def look(self, *, now: float) -> None:
         """End the process when it has been deaf at some looks in a row."""
         self._silent = self._silent + 1 if self._is_deaf(now) else 0
         if self._silent >= _LOOKS:
-            log.error("worker.deaf", seconds=round(now - self._heard))
+            log.error("worker.deaf", seconds=round(self.silence(now=now)))
             self._leave()
 
     def _is_deaf(self, now: float) -> bool:
         """Nothing has come for many ticks, nobody is at work, the broker answers and beat ticks."""
-        if now - self._heard < deaf_after():
+        if self.silence(now=now) < deaf_after():
             return False
         if any(_at_work[pid % _SLOTS] for pid in self._children()):
             return False
         return broker.waiting() is not None and _is_ticking()
+
+
+def mind(listener: Listener, *, now: float) -> None:
+    """End a worker that has gone deaf; stand in for beat when that is why nothing comes."""
+    listener.look(now=now)
+    if listener.silence(now=now) >= standing_in.silent_for() and not _is_ticking():
+        standing_in.for_beat()
 
 
 def deaf_after() -> float:
@@ -94,7 +106,7 @@ def _listen(sender: Any = None, **_: object) -> None:  # noqa: ANN401 - Celery's
         while True:
             time.sleep(deaf_after() / 6)
             try:
-                listener.look(now=time.monotonic())
+                mind(listener, now=time.monotonic())
             except Exception as error:  # noqa: BLE001 - whatever it was, the next look may go well
                 log.warning("listening.failed", why=type(error).__name__)
 

@@ -88,6 +88,13 @@ def _processes(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
                 " others are at work.",
                 "If its host was taken out of service, nothing is to do: it is forgotten in two days.",
             )
+    if seen.overview.waiting is None:
+        yield Condition(
+            "broker.away",
+            Severity.trouble,
+            "The broker does not answer: no tick reaches a worker.",
+            "See that it runs, and that NEWSLETTER_BROKER_URL leads to it; what is due is not lost.",
+        )
     lag = seen.overview.workers.lag
     if limits.lag and lag is not None and lag > limits.lag:
         yield Condition(
@@ -152,8 +159,8 @@ def _held(send: Progress) -> Iterator[Condition]:
         yield Condition(
             f"held:{send.issue}",
             Severity.warning,
-            f"{send.issue} is a draft again: {send.waits_for}",
-            "Look at it on the desk and approve it anew.",
+            f"{send.issue} is held as a draft: {send.waits_for}",
+            "Look at it on the desk, and approve it or cancel it there.",
             Audience.editors,
         )
 
