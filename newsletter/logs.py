@@ -38,8 +38,9 @@ def set_up_logging() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings().log_level.upper())
-    # One line for each request and each statement would drown the events, and httpx's hold URLs.
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "kombu", "amqp"):
+    # One line for each request, statement and tick would drown the events, and httpx's hold URLs.
+    ticks = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "kombu", "amqp", *ticks):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
