@@ -63,7 +63,7 @@ def refuse(session: Session, digest: Digest, *, reason: str, by: str, now: datet
     telling.it_was_refused(session, digest, by=by, author=author, reason=reason, now=now)
     after = {"reason": reason, "author": author or "the service"}
     audit.note(session, by=by, action="digest.refused", subject=digest.issue, after=after, now=now)
-    log.info("digest.refused", digest=digest.issue)
+    log.info("digest.refused", digest=digest.issue, digest_id=digest.id)
 
 
 def undo(session: Session, digest: Digest, *, by: str, now: datetime) -> None:
@@ -91,4 +91,4 @@ def undo(session: Session, digest: Digest, *, by: str, now: datetime) -> None:
         after=after,
         now=now,
     )
-    log.info("digest.approval_undone", digest=digest.issue)
+    log.info("digest.approval_undone", digest=digest.issue, digest_id=digest.id)

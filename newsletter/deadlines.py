@@ -95,7 +95,7 @@ def _meet(
 
 
 def _tell(session: Session, digest: Digest, what: str, why: str, *, now: datetime) -> None:
-    log.warning("deadline.met", digest=digest.issue, what=what)
+    log.warning("deadline.met", digest=digest.issue, digest_id=digest.id, what=what)
     telling.the_deadline_passed(session, digest, what=what, why=why, now=now)
 
 

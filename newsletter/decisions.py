@@ -118,4 +118,4 @@ def _note(  # noqa: PLR0913 - as audit.note
         after=after,
         now=now,
     )
-    log.info("decision.made", what=what, digest=digest.issue)
+    log.info("decision.made", what=what, digest=digest.issue, digest_id=digest.id)

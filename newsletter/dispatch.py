@@ -43,7 +43,7 @@ def start_due(session: Session, *, now: datetime) -> list[int]:
             continue  # a correction waits until nobody else can get the wrong version
         if why := _unfit(session, digest, now=now):
             lifecycle.void(session, digest, reason=why)
-            log.warning("digest.held", digest=digest.issue, why=why)
+            log.warning("digest.held", digest=digest.issue, digest_id=digest.id, why=why)
             continue
         with tracing.span("digest.plan", digest=digest.id):
             start(session, digest, now=now)
@@ -69,7 +69,9 @@ def start(session: Session, digest: Digest, *, now: datetime) -> int:
     )
     catching_up.note(session, digest)
     lifecycle.start(session, digest, audience=count, wave=0 if share else 1, now=now)
-    log.info("digest.started", digest=digest.issue, audience=count, batch_size=size)
+    log.info(
+        "digest.started", digest=digest.issue, digest_id=digest.id, audience=count, batch_size=size
+    )
     return count
 
 
@@ -160,7 +162,7 @@ def close_finished(session: Session, *, now: datetime) -> list[str]:
     ).all():
         lifecycle.finish(session, digest, now=now)
         catching_up.settle(session, digest, now=now)
-        log.info("digest.sent", digest=digest.issue)
+        log.info("digest.sent", digest=digest.issue, digest_id=digest.id)
         done.append(digest.issue)
     return done
 

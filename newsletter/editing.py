@@ -37,7 +37,7 @@ def edit(  # noqa: PLR0913 - what, on which version, by whom and when
             after={"version": saved.number, "what": saved.what},
             now=now,
         )
-        log.info("digest.edited", digest=digest.issue, version=saved.number)
+        log.info("digest.edited", digest=digest.issue, digest_id=digest.id, version=saved.number)
     return saved
 
 

@@ -48,7 +48,7 @@ def watch(session: Session, *, now: datetime) -> None:
         if reason := trouble(signs, settings()):
             with suppress(IllegalTransition):  # another tick was quicker
                 lifecycle.pause(session, digest, reason=reason)
-                log.error("digest.stopped", digest=digest.issue, why=reason)
+                log.error("digest.stopped", digest=digest.issue, digest_id=digest.id, why=reason)
         elif digest.wave == 0 and _canary_is_over(session, digest, now=now):
             _let_the_rest_go(session, digest, now=now)
 
@@ -126,4 +126,4 @@ def _let_the_rest_go(session: Session, digest: Digest, *, now: datetime) -> None
         .where(col(Digest.id) == digest.id, col(Digest.wave) == 0)
         .values(wave=1, wave_at=now)
     )
-    log.info("canary.passed", digest=digest.issue)
+    log.info("canary.passed", digest=digest.issue, digest_id=digest.id)

@@ -70,7 +70,7 @@ def catch_up(digest_id: int, *, clock: Clock) -> Heard:
             ):  # an accepted batch went out under one name; a former secret's is asked in vain
                 break
         heard.batches += 1
-    log.info("events.caught_up", digest=digest_id, batches=heard.batches, new=heard.new)
+    log.info("events.caught_up", digest_id=digest_id, batches=heard.batches, new=heard.new)
     return heard
 
 

@@ -39,7 +39,7 @@ def set_up_logging() -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings().log_level.upper())
     # One line for each request, statement and tick would drown the events, and httpx's hold URLs.
-    ticks = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+    ticks = ("celery.beat", "celery.worker.strategy", "celery.worker.request", "celery.app.trace")
     for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "kombu", "amqp", *ticks):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(

@@ -47,7 +47,7 @@ def assemble_due(session: Session, *, now: datetime) -> list[Digest]:
             if turn.status is not OccurrenceStatus.planned:
                 log.info("occurrence.closed", on=str(turn.on_date), status=str(turn.status))
             continue
-        log.info("digest.assembled", digest=digest.issue)
+        log.info("digest.assembled", digest=digest.issue, digest_id=digest.id)
         made.append(digest)
         schedule = session.get_one(Schedule, turn.schedule_id)
         if schedule.approval is Approval.policy:
@@ -66,7 +66,7 @@ def _approve_by_policy(
             )
     except (DigestError, BadTemplate) as error:
         digest.paused_reason = str(error)[:500]
-        log.warning("approval.refused", digest=digest.issue, why=str(error))
+        log.warning("approval.refused", digest=digest.issue, digest_id=digest.id, why=str(error))
 
 
 def preview(session: Session, digest: Digest, key: str = ALL) -> Preview:
@@ -100,7 +100,7 @@ def void_what_changed(session: Session) -> None:
             now_hash, reason = "", str(error)
         if now_hash != digest.content_hash:
             lifecycle.void(session, digest, reason=reason)
-            log.warning("approval.voided", digest=digest.issue)
+            log.warning("approval.voided", digest=digest.issue, digest_id=digest.id)
 
 
 def move(session: Session, digest: Digest, *, to: datetime) -> None:
@@ -110,7 +110,7 @@ def move(session: Session, digest: Digest, *, to: datetime) -> None:
     digest.late_after += to - digest.send_at
     digest.send_at, digest.deadline_met_at = to, None
     session.add(digest)
-    log.info("digest.moved", digest=digest.issue)
+    log.info("digest.moved", digest=digest.issue, digest_id=digest.id)
 
 
 def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
@@ -152,7 +152,9 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
     if not _signed(session, digest, shown, by=by, said=said, alone=alone, now=now):
         return shown
     freeze(session, digest, now=now)
-    log.info("digest.approved", digest=digest.issue, hash=shown.content_hash[:12])
+    log.info(
+        "digest.approved", digest=digest.issue, digest_id=digest.id, hash=shown.content_hash[:12]
+    )
     return shown
 
 
@@ -230,7 +232,7 @@ def _signed(  # noqa: PLR0913 - who, on what
     )
     if not is_enough:
         telling.second_name_is_wanted(session, digest, by=by, now=now)
-        log.info("digest.signed", digest=digest.issue, names=len(names))
+        log.info("digest.signed", digest=digest.issue, digest_id=digest.id, names=len(names))
         return False
     lifecycle.approve(
         session,
@@ -251,7 +253,7 @@ def correct(
     It goes only to those who received *content_hash*, or any rendition of it.
     """
     corrected = corrections.draft(session, original, note=note, content_hash=content_hash, now=now)
-    log.info("digest.corrected", digest=original.issue, by=corrected.issue)
+    log.info("digest.corrected", digest=original.issue, digest_id=original.id, by=corrected.issue)
     return corrected
 
 
@@ -266,7 +268,7 @@ def cancel(session: Session, digest: Digest, *, now: datetime) -> None:
         settlement.close_planned(
             session, digest.id or 0, reason="the edition was cancelled", now=now
         )
-    log.info("digest.cancelled", digest=digest.issue)
+    log.info("digest.cancelled", digest=digest.issue, digest_id=digest.id)
 
 
 def by_issue(session: Session, issue: str) -> Digest:

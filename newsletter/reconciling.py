@@ -58,7 +58,7 @@ def reconcile(
         except Unsendable as error:  # one that cannot be asked about must not stop the round
             how = looked(doubt, f"cannot be asked again: {error}", now=clock())
         settled[how] = settled.get(how, 0) + 1
-        log.info("batch.reconciled", digest=doubt.digest_id, batch=doubt.number, how=how)
+        log.info("batch.reconciled", digest_id=doubt.digest_id, batch=doubt.number, how=how)
     return settled
 
 

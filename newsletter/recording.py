@@ -1,6 +1,7 @@
 """What providers and readers tell us, written down before they are answered; each thing once."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -99,6 +100,8 @@ def record_events(
     # A repeat has no effect: who has come back since must not leave again by an old event.
     known = engagement.known(session, [observation for observation, _ in effects])
     new = engagement.record(session, seen, now=now)
+    for digest_id, count in Counter(observation.digest_id for observation in seen).items():
+        log.info("events.recorded", digest_id=digest_id, provider=provider, events=count)
     for observation, event in effects:
         if (observation.digest_id, observation.key) not in known:
             _take_effect(session, observation, event, now=now)
@@ -218,7 +221,7 @@ def _take_effect(
     elif event.kind is EventKind.unsubscribed and subscription.leave(
         session, person, how="the provider's unsubscribe", digest_id=digest_id or None, now=now
     ):
-        log.info("subscriber.left", digest=digest_id, subscriber=person)
+        log.info("subscriber.left", digest_id=digest_id, subscriber=person)
 
 
 def _was_to_the_former(session: Session, person: int, digest_id: int) -> bool:
@@ -250,7 +253,7 @@ def _observe_leaving(session: Session, copy: links.CopyRef, *, how: str, now: da
         reason=how,
     )
     engagement.record(session, [seen], now=now)
-    log.info("subscriber.left", digest=copy.digest_id, subscriber=copy.subscriber_id, how=how)
+    log.info("subscriber.left", digest_id=copy.digest_id, subscriber=copy.subscriber_id, how=how)
 
 
 def _led_to(link: str | None) -> str | None:

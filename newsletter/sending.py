@@ -184,7 +184,9 @@ def _part(claim: Claim, people: Sequence[int], esp: Esp, *, now: datetime) -> No
         why = PARTED.reason
         if settlement.put_back(session, claim, reason=why, not_before=None, refused={}, now=now):
             new = splitting.part(session, claim.digest_id, claim.number, people, size=size)
-            log.info("batch.parted", digest=claim.digest_id, batch=claim.number, new=new, size=size)
+            log.info(
+                "batch.parted", digest_id=claim.digest_id, batch=claim.number, new=new, size=size
+            )
     return PARTED
 
 
@@ -195,7 +197,7 @@ def _give_up(claim: Claim, why: str, *, now: datetime) -> NotTaken:
         digest = session.get_one(Digest, claim.digest_id)
         if digest.status is DigestStatus.sending:
             lifecycle.pause(session, digest, reason=why)
-    log.error("digest.stopped", digest=claim.digest_id, why=why)
+    log.error("digest.stopped", digest_id=claim.digest_id, why=why)
     return NotTaken(why, final=True)
 
 
@@ -222,6 +224,13 @@ def record(
                 if claim.put_off >= MOST_PUT_OFF:
                     put_off = f"{esp.name} put it off {claim.put_off + 1} times"
                     refused, again = refused | dict.fromkeys(again, put_off), []
+                log.info(
+                    "batch.accepted",
+                    digest_id=claim.digest_id,
+                    batch=claim.number,
+                    provider=esp.name,
+                    copies=len(people) - len(refused) - len(again),
+                )
                 return settlement.accept(
                     session,
                     claim,
@@ -242,7 +251,7 @@ def record(
                     wait = _wait_for_the_call(claim, in_a_row)
                 log.warning(
                     "batch.put_back",
-                    digest=claim.digest_id,
+                    digest_id=claim.digest_id,
                     batch=claim.number,
                     provider=esp.name,
                     why=outcome.reason,
@@ -260,7 +269,7 @@ def record(
                 circuit.failed(session, esp.name, outcome, now=now)
                 log.warning(
                     "batch.uncertain",
-                    digest=claim.digest_id,
+                    digest_id=claim.digest_id,
                     batch=claim.number,
                     provider=esp.name,
                     why=outcome.reason,

@@ -164,7 +164,9 @@ def _tell(  # noqa: PLR0913 - what, to whom, once
             once=f"{digest.id} {occasion} {account.id}",
             now=now,
         )
-    log.info("staff.told", digest=digest.issue, occasion=occasion.partition(" ")[0])
+    log.info(
+        "staff.told", digest=digest.issue, digest_id=digest.id, occasion=occasion.partition(" ")[0]
+    )
 
 
 def _moment(at: datetime, digest: Digest) -> str:

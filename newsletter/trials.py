@@ -101,4 +101,4 @@ def _note(
     session: Session, digest: Digest, after: dict[str, str], *, by: str, now: datetime
 ) -> None:
     audit.note(session, by=by, action="digest.tested", subject=digest.issue, after=after, now=now)
-    log.info("digest.tested", digest=digest.issue)
+    log.info("digest.tested", digest=digest.issue, digest_id=digest.id)

@@ -21,4 +21,4 @@ def hear() -> None:
         ]
     for digest_id in silent:
         heard = hearing.catch_up(digest_id, clock=utc_now)
-        log.info("events.fetched", digest=digest_id, new=heard.new, stopped=heard.stopped)
+        log.info("events.fetched", digest_id=digest_id, new=heard.new, stopped=heard.stopped)
