@@ -1,5 +1,6 @@
 """The schedules' page: what it shows, and that what an operator does there happens and stands in the log."""
 
+import re
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from starlette.testclient import TestClient
 from digests import calendar
 from digests.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
 from newsletter import production, pulse, steering
-from newsletter.accounts.models import AuditEntry, Role
+from newsletter.accounts.models import Account, AuditEntry, Role
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
 from newsletter.pulse import Part
@@ -153,17 +154,21 @@ class TestSchedules:
 def test_the_page_shows_the_next_ten_clock_changes_and_who_ticks(
     web: TestClient, ada: Staff, now: datetime
 ) -> None:
-    assert ada
     with unit_of_work() as session:
         pulse.sign(session, Part.beat, "alpha:3", began_at=now, now=now)
         schedule = session.exec(select(Schedule)).one()
         schedule.starts_on = date(2027, 3, 22)
         session.add(schedule)
+        session.get_one(Account, ada.account_id).zone = "Asia/Kolkata"
 
     shown = web.get("/schedules").text
 
     assert shown.count("<summary>Change") == 10
     assert "clocks went forward 1 h" in shown
+    assert "Europe/Berlin, 2027" in shown
+    there, utc, here = re.findall(r"Mon 5 Apr, (\d\d:\d\d)", shown)[:3]
+    assert (there, utc, here) == ("09:00", "07:00", "12:30")
+    assert "For you, Asia/Kolkata" in shown
     assert "1 beat" in shown
     assert "alpha:3" in shown
     assert "No comparison is new." in shown
