@@ -76,8 +76,17 @@ class Service:
                 process.wait()
 
     def failed(self) -> Part | None:
-        """A part that has ended by itself, None while all are up."""
-        return next((p for p in self.parts if p.process and p.process.poll() is not None), None)
+        """A part that has ended by itself, None while all are up.
+
+        One that ended in order to be started anew, as a worker that has gone deaf does, is.
+        """
+        for part in self.parts:
+            if part.process is None or part.process.poll() is None:
+                continue
+            if part.process.returncode != os.EX_TEMPFAIL:
+                return part
+            self._start(part)
+        return None
 
     def log_of(self, part: Part) -> Path:
         """Where *part* writes what it says."""

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import redis as redis_client
 
+from newsletter import launch
 from newsletter.cli import serving
 from tests.processes import ROOT, Kept, ProcessError, free_port, wait_until
 from tests.servers import Postgres, Redis
@@ -137,6 +138,29 @@ def test_a_port_is_one_runs_own_until_its_process_ends() -> None:
 
 
 @pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("status", [os.EX_TEMPFAIL, 1])
+def test_a_part_that_ends_to_be_started_anew_is_and_any_other_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    (tmp_path / "newsletter").mkdir()
+    (tmp_path / "newsletter" / "__main__.py").write_text(
+        "import sys, time; from pathlib import Path; began = Path('began')\n"
+        f"if not began.exists(): began.touch(); sys.exit({status})\n"
+        "print('again', flush=True); time.sleep(600)"
+    )
+    monkeypatch.chdir(tmp_path)
+    worker = launch.Part("worker", ("worker",))
+
+    with launch.Service(tmp_path, (worker,)) as service:
+        assert worker.process is not None
+        assert worker.process.wait(30) == status
+        failed = service.failed()
+
+        assert failed is (None if status == os.EX_TEMPFAIL else worker)
+        if failed is None:
+            wait_until(lambda: "again" in service.log_of(worker).read_text(), what="a second start")
+
+
 def test_a_server_looks_for_no_garbage_among_what_it_has_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
