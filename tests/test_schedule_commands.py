@@ -16,6 +16,7 @@ from newsletter.cli import app
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
+from newsletter.settings import settings
 from tests.conftest import Configure
 from tests.processes import ROOT
 
@@ -31,6 +32,7 @@ def _thursday(database: str, configure: Configure, tmp_path: Path) -> Iterator[N
     folder = tmp_path / "schedules"
     shutil.copytree(ROOT / "celerybeat-schedule", folder, ignore=shutil.ignore_patterns("state*"))
     configure(home=tmp_path / "var", schedules=folder)
+    settings()  # makes its secrets, and a library that is first imported in a frozen moment stays there
     with freeze_time("2026-11-26T12:00:00Z"):
         schedule()
         yield

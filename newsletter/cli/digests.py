@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from digests.models import Digest
 from newsletter import decisions, production
-from newsletter.cli.output import print_json, print_table
+from newsletter.cli.output import moment, print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
@@ -56,8 +56,8 @@ def show(as_json: AsJson = False) -> None:
         print_json(rows)
         return
     print_table(
-        ("digest", "status", "goes at", "subject"),
-        ((r["digest"], r["status"], r["send_at"], r["subject"]) for r in rows),
+        ("digest", "status", "goes at, UTC", "subject"),
+        ((r["digest"], r["status"], moment(r["send_at"]), r["subject"]) for r in rows),
         empty="No edition yet; beat assembles one when its schedule is due (`newsletter schedule`).",
     )
 

@@ -6,7 +6,7 @@ import typer
 
 from newsletter.accounts import audit
 from newsletter.accounts.audit import Wanted
-from newsletter.cli.output import print_json, print_table
+from newsletter.cli.output import moment, print_json, print_table
 from newsletter.database import reading
 
 
@@ -34,7 +34,7 @@ def show(
         return
     print_table(
         ("when, UTC", "who", "what", "about", "before and after"),
-        ((r["at"][:19], r["by"], r["action"], r["subject"], _told(r)) for r in rows),
+        ((moment(r["at"]), r["by"], r["action"], r["subject"], _told(r)) for r in rows),
         empty="Nobody has changed anything of that kind yet.",
     )
 
