@@ -20,12 +20,13 @@ from typer.testing import CliRunner
 from digests import claims
 from digests.models import Batch, Digest, Halt
 from digests.partitions import PARTITIONED
-from newsletter import decisions, keeping, service_mail
+from newsletter import decisions, keeping, pulse, service_mail
 from newsletter.cli import app
 from newsletter.database import engine, open_engine, reading, unit_of_work
 from newsletter.keeping import KeepingError, postgresql, sqlite
 from newsletter.keeping.file import Kept
 from newsletter.posting import claims as posting
+from newsletter.pulse import Part
 from newsletter.service_mail import Kind
 from tests.conftest import Configure
 from tests.editions import a_sending_digest, readers
@@ -33,7 +34,7 @@ from tests.servers import Postgres
 from tests.web.scene import on_both
 
 #: What restoring itself writes.
-_ITS_OWN: Final = {"halt", "audit"}
+_ITS_OWN: Final = {"halt", "audit", "pulse"}
 Elsewhere = Callable[[], str]
 
 
@@ -72,6 +73,7 @@ def story(database: str, now: datetime) -> Digest:
         readers(session, 300, now=now)
         digest = a_sending_digest(session, now=now, batch_size=100)
         service_mail.write(session, Kind.invitation, account_id=1, values={}, now=now)
+        pulse.sign(session, Part.worker, "there:1", began_at=now, now=now)
         session.refresh(digest)
         session.expunge(digest)
     return digest
@@ -106,6 +108,7 @@ def test_a_backup_restored_elsewhere_is_the_same_to_the_row_and_sends_nothing_un
         assert posting.claim(session, worker="w", lease_until=now, now=now) is None
     with reading() as session:
         assert "restored from a backup" in session.get_one(Halt, 1).reason
+        assert pulse.life(session, Part.worker, now=now).alive == (), "nobody is at work here yet"
     with unit_of_work() as session:
         decisions.go(session, by="Ada", now=now)
     with unit_of_work() as session:
