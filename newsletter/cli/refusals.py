@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from psycopg.errors import UndefinedColumn, UndefinedTable
+from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
 
 from digests.lifecycle import DigestError
 from digests.schedule_terms import BadSchedule
@@ -36,6 +37,12 @@ def in_a_sentence(error: Exception) -> str | None:
     """The sentence for whoever typed the command; None for what is our own mistake."""
     if isinstance(error, REFUSALS):
         return str(error)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, ProgrammingError) and isinstance(
+        error.orig, UndefinedTable | UndefinedColumn
+    ):
+        return "the database does not have the tables of this version; run `newsletter migrate`."
     if isinstance(error, OperationalError | InterfaceError):
         said = str(error.orig).strip().splitlines()[0]
         return f"the database cannot be used: {said}."

@@ -1,5 +1,7 @@
 """Whether this process can do its work, for whoever restarts, routes or watches it."""
 
+import threading
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,14 @@ from newsletter.web.pages import LOOK
 router = APIRouter()
 
 _WELL: Final = {"database": "ok", "migrations": "ok"}
+_SILENT: Final = {
+    "database": "The database does not answer.",
+    "migrations": "They cannot be read.",
+}
+#: Seconds until what does not answer counts as gone: less than a proxy's or a pager's own patience.
+PATIENCE: Final = 4.0
+#: Looks at a time: each one that hangs keeps a thread until the store is back.
+_LOOKING: Final = threading.BoundedSemaphore(4)
 _GONE: Final = {
     Part.beat: ("beat", "nothing becomes due until one ticks again (`newsletter beat`)"),
     Part.worker: ("worker", "nothing is sent until one runs again (`newsletter worker`)"),
@@ -29,7 +39,7 @@ _GONE: Final = {
 @router.api_route("/health", methods=LOOK)
 def health() -> Response:
     """200 when every part answers, else 503 and a sentence for each part that does not."""
-    parts = checked_parts()
+    parts = _in_time(checked_parts)
     well = all(said == "ok" for said in parts.values())
     return JSONResponse(
         {"status": "ok" if well else "failing", "parts": parts}, 200 if well else 503
@@ -39,7 +49,7 @@ def health() -> Response:
 @router.api_route("/ready", methods=LOOK)
 def ready() -> Response:
     """Whether this process can serve people, for a proxy; who ticks and who sends is no part of it."""
-    well = _store() == _WELL
+    well = _in_time(_store) == _WELL
     return JSONResponse({"ready": well}, 200 if well else 503)
 
 
@@ -54,13 +64,31 @@ def checked_parts() -> dict[str, str]:
         }
 
 
+def _in_time(look: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """What *look* finds, or that nothing answers: a store that hangs must not hang whoever asks."""
+    if not _LOOKING.acquire(timeout=PATIENCE):
+        return dict(_SILENT)  # those that asked before still wait
+    found: list[dict[str, str]] = []
+
+    def find() -> None:
+        try:
+            found.append(look())
+        finally:
+            _LOOKING.release()
+
+    looker = threading.Thread(target=find, name="health", daemon=True)
+    looker.start()
+    looker.join(PATIENCE)
+    return found[0] if found else dict(_SILENT)
+
+
 def _store() -> dict[str, str]:
     try:
         with database.reading() as session:
             session.connection().execute(text("SELECT 1"))
             stands_at = set(MigrationContext.configure(session.connection()).get_current_heads())
     except (SQLAlchemyError, OSError):
-        return {"database": "The database does not answer.", "migrations": "They cannot be read."}
+        return dict(_SILENT)
     if stands_at == _newest():
         return dict(_WELL)
     return {

@@ -1,5 +1,6 @@
 """The front page: what is happening, for a newcomer; and nothing but a name in production."""
 
+import threading
 from datetime import datetime, time, timedelta
 
 import pytest
@@ -237,6 +238,20 @@ def test_health_without_a_database_is_an_answer_and_not_an_error(
 
     assert answer.status_code == 503
     assert answer.json()["parts"]["database"] == "The database does not answer."
+
+
+def test_a_database_that_hangs_hangs_nobody_who_asks(
+    web: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back = threading.Event()
+    monkeypatch.setattr(health, "PATIENCE", 0.05)
+    monkeypatch.setattr(health, "_store", back.wait)
+
+    answers = [web.get(page) for page in ("/ready", "/health")]
+    back.set()
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert answers[1].json()["parts"]["database"] == "The database does not answer."
 
 
 def test_static_files_may_be_kept_for_ever_by_their_content(web: TestClient) -> None:
