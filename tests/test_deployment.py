@@ -80,6 +80,27 @@ class TestTheExampleSettings:
             if name.endswith(secret) and value != "CHANGE-ME"
         } == set()
 
+    def test_the_command_reads_them_as_the_units_do(self, tmp_path: Path) -> None:
+        told = (DEPLOY / "newsletter").read_text()
+        for there, here in (
+            ("/etc/newsletter.env", str(DEPLOY / "newsletter.env")),
+            ("runuser -u newsletter -- /srv/newsletter/.venv/bin/newsletter", "env"),
+        ):
+            assert there in told
+            told = told.replace(there, here)
+        (tmp_path / "newsletter").write_text(told)
+
+        said = subprocess.run(
+            ["/bin/sh", str(tmp_path / "newsletter")],
+            env={"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+        pairs = dict(line.split("=", 1) for line in said.stdout.splitlines() if "=" in line)
+        assert {k: v for k, v in pairs.items() if k.startswith("NEWSLETTER_")} == example()
+
 
 class TestTheComposeFile:
     def test_each_part_runs_a_command_that_exists(self) -> None:
