@@ -100,12 +100,16 @@ def record_events(
     # A repeat has no effect: who has come back since must not leave again by an old event.
     known = engagement.known(session, [observation for observation, _ in effects])
     new = engagement.record(session, seen, now=now)
-    for digest_id, count in Counter(observation.digest_id for observation in seen).items():
-        log.info("events.recorded", digest_id=digest_id, provider=provider, events=count)
+    _note(provider, seen)
     for observation, event in effects:
         if (observation.digest_id, observation.key) not in known:
             _take_effect(session, observation, event, now=now)
     return Recorded(new=new, repeated=len(seen) - new, foreign=foreign)
+
+
+def _note(provider: str, seen: Sequence[Observation]) -> None:
+    for digest_id, count in Counter(one.digest_id for one in seen).items():
+        log.info("events.recorded", digest_id=digest_id, provider=provider, events=count)
 
 
 def record_open(session: Session, link: str, *, machine: bool, now: datetime) -> bool:
