@@ -9,10 +9,11 @@ from playwright.sync_api import Browser, expect
 from newsletter.accounts import audit, tokens
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
-from newsletter.database import unit_of_work
+from newsletter.database import reading, unit_of_work
+from tests.processes import wait_until
 from tests.soundness import DESKTOP, is_sound
 from tests.web.staffing import an_account, code_at, comes_in, signed_in_browser
-from tests.web.test_mailed_link import ADA, mailed_path
+from tests.web.test_mailed_link import ADA, letters, mailed_path
 
 pytestmark = pytest.mark.browser
 
@@ -24,12 +25,21 @@ def test_in_by_a_mailed_link_and_from_then_on_by_a_code_as_well(
         an_account(session, roles={Role.editor}, now=now)
     context = browser.new_context(java_script_enabled=False, viewport=DESKTOP)
     page = context.new_page()
+    asked = 0
+
+    def mailed() -> int:
+        with reading() as session:
+            return len(letters(session))
 
     def asks_for_a_link() -> None:
+        nonlocal asked
+        asked += 1
         page.goto(f"{site}/account")
         page.get_by_label("Email address").fill(ADA)
         page.get_by_role("button", name="Mail me a link instead").press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("Look into your mail")
+        # It is written once the page has been answered.
+        wait_until(lambda: mailed() == asked, within=20, what="a letter with a new link")
         page.goto(site + mailed_path())
         page.get_by_role("button", name="Sign in as Ada").press("Enter")
 
