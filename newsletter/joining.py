@@ -9,7 +9,8 @@ import structlog
 from disposable_email_domains import blocklist
 from sqlmodel import Session, col, select
 
-from digests.models import Digest, DigestStatus
+from digests.comparisons import Comparison, Revision
+from digests.models import Digest, DigestItem, DigestStatus
 from newsletter import links, service_mail, tickets
 from newsletter.links import Purpose as Link
 from newsletter.service_mail import Kind
@@ -187,8 +188,8 @@ def _mail_a_link(session: Session, subscriber_id: int, *, page: str, now: dateti
     log.info("join.asked", subscriber=subscriber_id)
 
 
-def _latest(session: Session, subscriber_id: int) -> dict[str, str] | None:
-    """The newest edition that went out, and this reader's own link to it."""
+def _latest(session: Session, subscriber_id: int) -> dict[str, object] | None:
+    """The newest edition that went out: what it brought, and this reader's own link to it."""
     digest = session.exec(
         select(Digest)
         .where(col(Digest.status) == DigestStatus.sent, col(Digest.corrects_id).is_(None))
@@ -197,7 +198,19 @@ def _latest(session: Session, subscriber_id: int) -> dict[str, str] | None:
     if digest is None:
         return None
     token = links.token(links.signer().all_for(digest.id or 0, subscriber_id), Link.view)
-    return {"subject": digest.subject, "preheader": digest.preheader, "path": f"/v/{token}"}
+    brought = session.exec(
+        select(Comparison.slug, Comparison.title)
+        .join(Revision, col(Revision.comparison_id) == col(Comparison.id))
+        .join(DigestItem, col(DigestItem.revision_id) == col(Revision.id))
+        .where(col(DigestItem.digest_id) == digest.id)
+        .order_by(col(DigestItem.position))
+    )
+    return {
+        "subject": digest.subject,
+        "preheader": digest.preheader,
+        "path": f"/v/{token}",
+        "comparisons": [{"title": title, "path": f"/compare/{slug}"} for slug, title in brought],
+    }
 
 
 def _newcomer(session: Session, subscriber_id: int) -> Newcomer:

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
+from digests.models import Digest
 from newsletter import joining, tickets
 from newsletter.database import reading, unit_of_work
 from newsletter.posting.composing import Composed, compose
@@ -132,6 +133,22 @@ class TestTheWayIn:
             for path in re.findall(r"http://127\.0\.0\.1:8000(/[^\s\"<]+)", content.text):
                 assert web.get(path).status_code == 200, path
             assert "Grete" in content.html or letter.kind != Kind.welcome
+
+    def test_the_welcome_brings_what_the_latest_edition_brought(
+        self, web: TestClient, sent: Sent, now: datetime, configure: Configure
+    ) -> None:
+        configure(joining_welcome="latest")
+        join(web)
+        web.post(confirmation())
+
+        [welcome] = [one for one in letters() if one.kind == Kind.welcome]
+        with reading() as session:
+            composed = compose(session, welcome, now=now)
+            digest = session.get_one(Digest, sent.digest_id)
+        assert isinstance(composed, Composed)
+        for part in (composed.mailing.content.html, composed.mailing.content.text):
+            assert digest.subject in part
+            assert part.count("/compare/") == 3
 
 
 @on_both
