@@ -1,6 +1,8 @@
 """What docs/deploy/ hands to an operator: the compose file, the units, the proxy, the example settings."""
 
 import configparser
+import json
+import os
 import re
 import shlex
 import shutil
@@ -9,6 +11,7 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -36,6 +39,13 @@ def compose() -> dict[str, Any]:
 def example() -> dict[str, str]:
     """The settings of the example file, as systemd and Docker read them."""
     return {name: value or "" for name, value in dotenv_values(DEPLOY / "newsletter.env").items()}
+
+
+def answers(*words: str) -> bool:
+    """Whether that command is here and succeeds."""
+    if shutil.which(words[0]) is None:
+        return False
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
 class Unit:
@@ -164,12 +174,7 @@ class TestTheComposeFile:
         assert let_in == set(copied)
 
     @pytest.mark.skipif(
-        subprocess.run(
-            ["docker", "compose", "version"] if shutil.which("docker") else ["false"],
-            capture_output=True,
-            check=False,
-        ).returncode
-        != 0,
+        not answers("docker", "compose", "version"),
         reason="no docker compose on this machine; the claims above hold without it",
     )
     def test_docker_itself_reads_it(self, tmp_path: Path) -> None:
@@ -181,6 +186,48 @@ class TestTheComposeFile:
         )
 
         assert read.returncode == 0
+
+    @pytest.mark.processes
+    @pytest.mark.timeout(1200)
+    @pytest.mark.skipif(
+        not (answers("docker", "compose", "version") and answers("docker", "info")),
+        reason="no docker on this machine that could start it; the claims above hold without",
+    )
+    def test_docker_starts_all_of_it(self, tmp_path: Path) -> None:
+        images = [part["image"] for part in compose()["services"].values()]
+        bases = re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
+        for image in {*images, *bases} - {"newsletter"}:
+            if not (
+                answers("docker", "image", "inspect", image) or answers("docker", "pull", image)
+            ):
+                pytest.skip(f"{image} cannot be had here")
+        port = free_port()
+        (tmp_path / "here.yaml").write_text(
+            "services:\n"
+            f"  proxy: {{ports: !override ['127.0.0.1:{port}:443']}}\n"
+            "  migrate: {build: {network: host}}\n"
+        )
+        files = ("-f", str(DEPLOY / "compose.yaml"), "-f", str(tmp_path / "here.yaml"))
+        whole = ["docker", "compose", *files, "--project-name", f"newsletter-{uuid4().hex[:8]}"]
+        surrounded = os.environ | {"POSTGRES_PASSWORD": "of-the-test"}
+
+        def told(*words: str) -> str:
+            done = subprocess.run(
+                [*whole, *words], env=surrounded, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        def alive() -> tuple[int, ...]:
+            status = json.loads(told("exec", "-T", "worker", "newsletter", "status", "--json"))
+            return tuple(len(status[part]["alive"]) for part in ("beats", "workers"))
+
+        try:
+            told("build", "--quiet", "migrate")
+            told("up", "--detach", "--no-build", "--wait")
+            wait_until(lambda: alive() == (2, 2), within=60, what="two beats and two workers")
+        finally:
+            subprocess.run([*whole, "down", "--volumes"], env=surrounded, check=False)
 
 
 class TestTheProxies:
