@@ -107,6 +107,9 @@ def tell(home: Path, *, say: Callable[[str], None]) -> tuple[dict[str, Any], boo
         NEWSLETTER_SANDBOX_PORT=str(free_port()),
         NEWSLETTER_TICK="0.5",
         NEWSLETTER_LOG_LEVEL="info",
+        # Its reader opens the mail as readers of the default do: by our own pixel.
+        NEWSLETTER_TRACK_BY="us",
+        NEWSLETTER_TRACK_OPENS="true",
     )
     (home / "schedules").mkdir(parents=True)
     settings.cache_clear()
