@@ -28,9 +28,10 @@ log = structlog.get_logger()
 WORDING: Final = (
     "{publication}: get the next comparison in your inbox. One mail a week; leave with one press."
 )
+#: How long an operator waits before the link to confirm can be mailed once more.
+REMIND_AFTER: Final = timedelta(hours=1)
 #: Whoever is on the list and asks again is told so once in a while, and not at every try.
 _TELL_AGAIN_AFTER: Final = timedelta(days=1)
-_REMIND_AFTER: Final = timedelta(hours=1)
 _ROLES: Final = frozenset(
     {
         *("abuse", "admin", "administrator", "billing", "contact", "help", "hello", "hostmaster"),
@@ -162,11 +163,16 @@ def remind(session: Session, subscriber_id: int, *, now: datetime) -> bool:
     person = session.get(Subscriber, subscriber_id)
     if person is None or person.status is not SubscriberStatus.pending:
         return False
-    mailed = service_mail.last_written(session, Kind.confirm, subscriber_id=subscriber_id)
-    if mailed is not None and now - mailed < _REMIND_AFTER:
+    if just_mailed(session, subscriber_id, now=now) is not None:
         return False
     _mail_a_link(session, subscriber_id, page=person.source, now=now)
     return True
+
+
+def just_mailed(session: Session, subscriber_id: int, *, now: datetime) -> datetime | None:
+    """When the link to confirm was mailed, if less than REMIND_AFTER ago; else None."""
+    mailed = service_mail.last_written(session, Kind.confirm, subscriber_id=subscriber_id)
+    return mailed if mailed is not None and now - mailed < REMIND_AFTER else None
 
 
 def wording() -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -10,13 +11,13 @@ from fastapi import APIRouter, Path
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from digests.topics import listed
-from newsletter import people
+from newsletter import joining, people
 from newsletter.accounts import audit
 from newsletter.database import reading
 from newsletter.spreadsheets import defused
 from newsletter.web.asking import Asked, Bit, asked_by, fields_of
 from newsletter.web.doors import Now, Reading, Transaction
-from newsletter.web.pages import LOOK
+from newsletter.web.pages import LOOK, clock
 from newsletter.web.staff import Operator, StaffForm, staff_page
 from subscribers import looking
 from subscribers.bulk import Deed
@@ -28,12 +29,15 @@ router = APIRouter()
 _MOST: Final = 2**63 - 1  # more fits no column
 Number = Annotated[int, Path(ge=1, le=_MOST)]
 _SHOWN: Final = 50
+_NOTHING: Final = "Nothing had to be changed."
+_TOO_SOON: Final = "too-soon"
 _DONE: Final = {
     "take-off": "They are off the list, and come back by their own confirmation alone.",
     "keep-out": "That address is never mailed, whoever asks.",
     "let-in": "They may come in again, by their own confirmation.",
     "remind": "The link to confirm is on its way to them once more.",
-    "nothing": "Nothing had to be changed.",
+    "nothing": _NOTHING,
+    _TOO_SOON: _NOTHING,  # said only when the hour has passed, or they wait for no link
 }
 _ERASED: Final = "They are erased. A keyed hash stays, so that no list brings them back."
 
@@ -84,11 +88,12 @@ def take_along(who: Operator, form: StaffForm, session: Transaction, now: Now) -
 
 
 @router.api_route("/people/{number}", methods=LOOK)
-def one(who: Operator, number: Number, session: Reading, done: str = "") -> Response:
+def one(who: Operator, number: Number, session: Reading, now: Now, done: str = "") -> Response:
     """One person's whole history."""
-    return staff_page(
-        "person.html", who=who, person=people.person(session, number), done=_DONE.get(done, "")
-    )
+    person = people.person(session, number)
+    mailed = joining.just_mailed(session, number, now=now) if done == _TOO_SOON else None
+    said = _DONE.get(done, "") if mailed is None else _just_mailed(mailed, who.zone)
+    return staff_page("person.html", who=who, person=person, done=said)
 
 
 @router.post("/people/{number}/{do}")
@@ -112,7 +117,13 @@ def change(  # noqa: PLR0913, PLR0917 - what is done to whom
             return RedirectResponse("/people?done=erase", 303)
         case _:
             done = False
-    return RedirectResponse(f"/people/{number}?done={do if done else 'nothing'}", 303)
+    otherwise = _TOO_SOON if do == "remind" else "nothing"
+    return RedirectResponse(f"/people/{number}?done={do if done else otherwise}", 303)
+
+
+def _just_mailed(at: datetime, zone: str) -> str:
+    again = clock(at + joining.REMIND_AFTER, zone)
+    return f"The link to confirm went to them at {clock(at, zone)}, and can go again after {again}."
 
 
 def _sheet(wanted: Wanted) -> Iterator[str]:

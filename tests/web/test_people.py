@@ -173,8 +173,14 @@ class TestChanging:
             number = waiting.id
 
         assert "Mail the link once more" in web.get(f"/people/{number}").text
-        for whom in (number, number, sent.ada):
-            web.post(f"/people/{whom}/remind", data=word)
+        said = [
+            web.get(web.post(f"/people/{whom}/remind", data=word).headers["location"]).text
+            for whom in (number, number, sent.ada)
+        ]
+
+        assert "on its way to them once more" in said[0]
+        assert "went to them at 08:00:00, and can go again after 09:00:00." in said[1]
+        assert "Nothing had to be changed." in said[2]
 
         with reading() as session:
             [letter] = session.exec(select(ServiceMail)).all()
