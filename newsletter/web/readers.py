@@ -52,7 +52,12 @@ async def sent_form(request: Request) -> dict[str, str]:
     """
     try:
         async with request.form(max_files=4, max_fields=20, max_part_size=8192) as form:
-            return {name: value for name, value in form.items() if isinstance(value, str)}
+            # PostgreSQL stores no NUL, and nobody is to stay on the list, or off it, for one.
+            return {
+                name: value.replace("\0", "")
+                for name, value in form.items()
+                if isinstance(value, str)
+            }
     except HTTPException as error:
         if error.status_code != 400:  # noqa: PLR2004 - Starlette's word for a body it cannot read
             raise

@@ -223,6 +223,14 @@ def test_why_somebody_leaves_is_kept_in_their_words_and_without_addresses(
         assert session.exec(left).all() == ["It comes too often: [address] reads it"]
 
 
+@on_both
+def test_a_nul_among_the_words_keeps_nobody_on_the_list(web: TestClient, sent: Sent) -> None:
+    answer = web.post(f"/u/{sent.unsubscribe}", data={"page": "yes", "words": "too\0 often"})
+
+    assert answer.status_code == 200
+    assert status_of(sent.ada) == "unsubscribed"
+
+
 def test_nobody_has_to_say_why(web: TestClient, sent: Sent) -> None:
     web.post(f"/u/{sent.unsubscribe}", data={"page": "yes"})
 
