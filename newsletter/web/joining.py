@@ -5,7 +5,7 @@ the list: the work is done once the answer has left.
 """
 
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Request
@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, Response
 
 from newsletter import database, joining
+from newsletter.esp.refusals import quoted
 from newsletter.joining import NotThatAddress
 from newsletter.knocking import Door, TooOften, knock
 from newsletter.settings import settings
@@ -129,9 +130,9 @@ def _form(address: str = "", *, error: str = "", name: str = "", status: int = 2
 def _wish(address: str, *, name: str, zone: str, page: str) -> Wish:
     return Wish(
         address=address.strip()[:320],
-        page=page[:_LONGEST_PAGE],
+        page=_without_anybody(page),
         wording=joining.wording(),
-        name=name.strip()[:200],
+        name=name.replace("\0", "").strip()[:200],
         zone=zone if zone in available_timezones() else "UTC",
     )
 
@@ -147,9 +148,15 @@ def _ask(wish: Wish, now: Now) -> None:
 
 
 def _came_from(request: Request) -> str:
-    """The page that had the form, without what may be somebody's own in its address."""
+    """The page that had the form."""
     came = urlsplit(request.headers.get("referer", ""))
-    return f"{came.hostname or ''}{came.path}"[:_LONGEST_PAGE]
+    return f"{came.hostname or ''}{came.path}"
+
+
+def _without_anybody(page: str) -> str:
+    """*page* without what may be somebody's own in it: it is kept with the consent, also of the erased."""
+    path = unquote(page).replace("\0", "").partition("?")[0].partition("#")[0]
+    return quoted(path)[:_LONGEST_PAGE]
 
 
 def _for_scripts(request: Request) -> dict[str, str]:

@@ -100,6 +100,24 @@ class TestTheWayIn:
         assert [record.wording for record in records] == [joining.wording()] * 2
         assert {record.page for record in records} == {PAGE}
 
+    @pytest.mark.parametrize(
+        ("page", "kept"),
+        [
+            ("https://blog.example/a?email=grete@x.example#form", "https://blog.example/a"),
+            ("blog.example/for/grete%40x.example", "[address]"),
+            ("a conference, asked by grete@x.example", "a conference, asked by [address]"),
+            ("blog.example/%00a\0", "blog.example/a"),
+        ],
+    )
+    def test_of_the_page_nothing_is_kept_that_may_be_somebodys_own(
+        self, web: TestClient, page: str, kept: str
+    ) -> None:
+        join(web, page=page)
+        asked = {"address": NEW, "name": "Gre\0te", "page": page}
+        assert web.post("/api/subscribers", json=asked).status_code == 202
+
+        assert consents() == [("joined", kept)] * 2
+
     def test_one_mailbox_is_one_person_however_it_is_spelled_and_the_spelling_stays(
         self, web: TestClient
     ) -> None:
