@@ -18,6 +18,8 @@ from subscribers.models import BIG, Consent, Subscriber, SubscriberStatus, Suppr
 from subscribers.subscription import SubscriberError
 
 _PAGE: Final = "the page of an address change"
+#: Why no list brings back an address that its reader has left for another; it hinders no change to it.
+MOVED: Final = "moved"
 
 
 class End(StrEnum):
@@ -103,7 +105,8 @@ def ask(  # noqa: PLR0913 - who, what and until when
     other = session.execute(
         select(col(Subscriber.id), col(Subscriber.status)).where(col(Subscriber.address_key) == key)
     ).first()
-    if session.get(Suppression, key) is not None:
+    suppressed = session.get(Suppression, key)
+    if suppressed is not None and suppressed.reason != MOVED:
         return Asked(change, Free.no, None)
     if other is None:
         return Asked(change, Free.yes, None)
@@ -156,6 +159,16 @@ def drop(session: Session, subscriber_id: int) -> bool:
     return cast("CursorResult[Any]", gone).rowcount == 1
 
 
+def drop_wishes_for_their_address(session: Session, subscriber_id: int) -> None:
+    """Forget which other readers have asked for the address of this one: it stands in their rows."""
+    theirs = select(col(Subscriber.address_key)).where(col(Subscriber.id) == subscriber_id)
+    session.execute(
+        delete(AddressChange)
+        .where(col(AddressChange.address_key).in_(theirs))
+        .execution_options(synchronize_session="fetch")
+    )
+
+
 def forget_old(session: Session, *, now: datetime) -> int:
     """Delete the changes that not both ends have said yes to in time; returns how many."""
     gone = session.execute(delete(AddressChange).where(col(AddressChange.until) <= now))
@@ -169,18 +182,18 @@ def bounced_at_the_former(
     person = session.get(Subscriber, subscriber_id)
     if person is None or person.former_key is None:
         return
-    if session.get(Suppression, person.former_key) is None:
-        session.add(
-            Suppression(
-                address_key=person.former_key, reason=reason, since=now, detail=detail[:300]
-            )
-        )
-        session.flush()
+    known = session.get(Suppression, person.former_key)
+    if known is None or known.reason == MOVED:
+        _suppress(session, person.former_key, reason=reason, detail=detail, now=now)
 
 
 def _move(session: Session, change: AddressChange, *, now: datetime) -> None:
     """Make the address theirs. Whatever stood against the former stays with the former."""
-    suppressed = exists().where(col(Suppression.address_key) == change.address_key)
+    suppressed = exists().where(
+        col(Suppression.address_key) == change.address_key, col(Suppression.reason) != MOVED
+    )
+    person = session.get_one(Subscriber, change.subscriber_id)
+    former = person.address_key
     try:
         with session.begin_nested():
             moved = session.execute(
@@ -202,9 +215,20 @@ def _move(session: Session, change: AddressChange, *, now: datetime) -> None:
         raise CannotMove from None
     if cast("CursorResult[Any]", moved).rowcount != 1:
         raise CannotMove
+    if former is not None and session.get(Suppression, former) is None:
+        _suppress(session, former, reason=MOVED, now=now)
+    if (come_back := session.get(Suppression, change.address_key)) is not None:
+        session.delete(come_back)
     _record(session, change.subscriber_id, "moved", page=_PAGE, now=now)
     drop(session, change.subscriber_id)
     session.expire_all()
+
+
+def _suppress(
+    session: Session, key: bytes, *, reason: str, detail: str = "", now: datetime
+) -> None:
+    session.merge(Suppression(address_key=key, reason=reason, since=now, detail=detail[:300]))
+    session.flush()
 
 
 def _record(session: Session, who: int, kind: str, *, page: str, now: datetime) -> None:

@@ -89,6 +89,7 @@ def _moves(session: Session, who: int) -> Sequence[Fact]:
 
 def _forget_moves(session: Session, who: int, _now: datetime) -> None:
     moving.drop(session, who)
+    moving.drop_wishes_for_their_address(session, who)
 
 
 def _topics(session: Session, choice: int) -> str:

@@ -1,5 +1,6 @@
 """A change of address: both ends say yes, nobody learns who is known, and nothing old goes along."""
 
+import io
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Batch
-from newsletter import knocking, links, moving, recording, service_mail
+from newsletter import importing, knocking, links, moving, recording, service_mail
 from newsletter.database import reading, unit_of_work
 from newsletter.esp import Event, EventKind
 from newsletter.knocking import Door
@@ -21,6 +22,7 @@ from subscribers import bouncing, engagement
 from subscribers.addresses import address_key, normal_form
 from subscribers.bouncing import Policy
 from subscribers.engagement import Observation, Reader
+from subscribers.importing.bulk import Fate, Terms
 from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppression
 from subscribers.moving import AddressChange
 from subscribers.privacy import Why
@@ -168,7 +170,8 @@ def test_what_bounces_at_the_old_address_later_stays_with_the_old_address(
 
     assert status_of(sent.ada) == "active"
     with reading() as session:
-        assert [one.address_key for one in session.exec(select(Suppression))] == [key_of(ADA)]
+        stands = [(one.address_key, one.reason) for one in session.exec(select(Suppression))]
+    assert stands == [(key_of(ADA), "hard bounce")]
 
 
 def test_soft_bounces_of_the_old_address_do_not_count_against_the_new_one(
@@ -215,6 +218,46 @@ def test_erasing_and_time_take_the_wanted_address_along(
     with unit_of_work() as session:
         moving.ask(session, sent.ada, NEW, now=now)
         requests.erase(session, sent.ada, why=Why.asked, now=now)
+        assert session.exec(select(AddressChange)).all() == []
+
+
+@on_both
+def test_no_list_brings_the_old_address_back_and_the_reader_may_go_back_to_it(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    def move(address: str) -> None:
+        ask(web, sent, address)
+        for kind in (Kind.move_from, Kind.move_to):
+            assert web.post(mailed(kind), data={"answer": "yes"}).status_code == 200
+
+    def stands_against() -> dict[bytes, str]:
+        with reading() as session:
+            return {row.address_key: row.reason for row in session.exec(select(Suppression))}
+
+    move(NEW)
+    old_list = importing.look_at(io.BytesIO(f"email\n{ADA}\n".encode()), "old.csv")
+    terms = Terms(page="an old list", wording="Weekly")
+    done = importing.take_in(old_list, terms, refused=io.BytesIO(), by="Ada", now=now)
+    assert done.counts == {Fate.suppressed: 1}
+
+    move(ADA)
+    assert address_of(sent) == ADA
+    assert stands_against() == {key_of(NEW): "moved"}
+    with unit_of_work() as session:
+        requests.erase(session, sent.ada, why=Why.asked, now=now)
+    assert stands_against() == {key_of(NEW): "moved", key_of(ADA): "erased"}
+
+
+@on_both
+def test_erasing_takes_the_address_out_of_what_others_have_asked_for(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    assert web
+    with unit_of_work() as session:
+        moving.ask(session, sent.grace, ADA, now=now)
+        requests.erase(session, sent.ada, why=Why.asked, now=now)
+
+    with reading() as session:
         assert session.exec(select(AddressChange)).all() == []
 
 
