@@ -27,7 +27,7 @@ from subscribers.addresses import AddressKeys
 from subscribers.importing import bulk
 from subscribers.importing.bulk import Fate, Terms
 from subscribers.importing.candidates import Candidate, Judge
-from subscribers.importing.columns import Columns, columns_of
+from subscribers.importing.columns import Columns, There, columns_of
 from subscribers.importing.records import FileRefused, Manner, Record, Refused, manner_of, records
 from subscribers.models import BIG
 
@@ -149,6 +149,8 @@ def rehearse(
         lines.write(batch.refused)
         with reading() as session:
             counts += bulk.rehearse(session, batch.people)
+            gone = bulk.rehearse(session, batch.gone)[Fate.left_there]
+        _count_as_gone(counts, gone)
         progress(batch.position)
     return Outcome(counts)
 
@@ -166,7 +168,7 @@ def take_in(  # noqa: PLR0913 - who, on what grounds, and where refusals go
     with unit_of_work() as session:
         run = _run_of(session, sheet, by=by, now=now)
         run_id, settled, counts = run.id or 0, run.line, Counter(_fates(run.counts))
-        refused_size = run.refused_size
+        refused_size, begun_at = run.refused_size, run.begun_at
     # Outside of the transaction: the lines may be kept in the store as well.
     lines = RefusedLines(refused, size=refused_size)
     began = settled
@@ -175,6 +177,8 @@ def take_in(  # noqa: PLR0913 - who, on what grounds, and where refusals go
         counts += batch.counts
         with unit_of_work() as session:
             counts += bulk.take(session, batch.people, terms, now=now)
+            gone = bulk.withdraw(session, batch.gone, terms, since=begun_at, now=now)
+            _count_as_gone(counts, gone)
             _settle(
                 session,
                 run_id,
@@ -193,11 +197,20 @@ def take_in(  # noqa: PLR0913 - who, on what grounds, and where refusals go
     return outcome
 
 
+def _count_as_gone(counts: Counter[Fate], gone: int) -> None:
+    """Who came by an earlier line, and has left by a later one, is counted where they now stand."""
+    counts += Counter({Fate.added: -gone, Fate.left_there: gone})
+
+
 @dataclass(slots=True)
 class _Batch:
-    """Lines up to *line*: people who are new in this file, and the lines about nobody."""
+    """Lines up to *line*: people who are new in this file, and the lines about nobody.
+
+    *gone* are people of an earlier line of whom a later one says that they left: that counts.
+    """
 
     people: list[Candidate]
+    gone: list[Candidate]
     refused: list[Refused]
     counts: Counter[Fate]
     line: int = 0
@@ -212,35 +225,45 @@ def _batches(sheet: Sheet, now: datetime, *, after: int = 0) -> Iterator[_Batch]
         now=now,
         refuses=lru_cache(maxsize=100_000)(refusal_of),
     )
-    seen: set[bytes] = set()
-    batch = _Batch([], [], Counter())
+    seen: dict[bytes, bool] = {}  # whether they want it, by their lines so far
+    batch = _Batch([], [], [], Counter())
     is_heading = sheet.columns.has_heading
     for row in records(sheet.source, sheet.manner):
         if is_heading and isinstance(row, Record):
             is_heading = False
             continue
         found = row if isinstance(row, Refused) else judge.read(row)
-        repeated = isinstance(found, Candidate) and found.key in seen
-        if isinstance(found, Candidate):
-            seen.add(found.key)
+        repeated, has_left = (
+            _as_before(seen, found) if isinstance(found, Candidate) else (False, False)
+        )
         if row.line <= after:
             continue
         match found:
             case Candidate() if repeated:
                 batch.counts[Fate.repeated] += 1
+                batch.gone += [found] if has_left else []
             case Candidate():
                 batch.people.append(found)
             case Refused():
                 batch.counts[Fate.refused] += 1
                 batch.refused.append(found)
         batch.line = row.line
-        if len(batch.people) + len(batch.refused) >= BATCH:
+        if len(batch.people) + len(batch.gone) + len(batch.refused) >= BATCH:
             batch.position = sheet.source.tell()
             yield batch
-            batch = _Batch([], [], Counter())
+            batch = _Batch([], [], [], Counter())
     if batch.line:
         batch.position = sheet.size
         yield batch
+
+
+def _as_before(seen: dict[bytes, bool], found: Candidate) -> tuple[bool, bool]:
+    """Whether they stand on an earlier line, and whether this is the first that says they have left."""
+    repeated = found.key in seen
+    has_left = repeated and found.there in bulk.GONE and seen[found.key]
+    if not repeated or has_left:
+        seen[found.key] = found.there is There.wanted
+    return repeated, has_left
 
 
 def _ahead(batches: Iterator[_Batch]) -> Iterator[_Batch]:

@@ -5,20 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import orjson
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    CursorResult,
     LargeBinary,
     Result,
     any_,
+    exists,
     func,
     insert,
     literal,
     select,
     text,
+    update,
 )
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, SQLModel, col
@@ -63,6 +66,8 @@ _STATUS: Final[dict[There, SubscriberStatus]] = {
     There.bounced: SubscriberStatus.bounced,
     There.complained: SubscriberStatus.complained,
 }
+#: What a list says of somebody who is no reader of it any more.
+GONE: Final = frozenset(_STATUS) - {There.wanted}
 _KIND: Final = "imported"
 
 # One statement makes the people and their records; whoever came in between is left as they are.
@@ -118,11 +123,12 @@ def take(
 
     Only those who did not come are asked about, so that a list of new people costs no question.
     """
-    how = f"left at {terms.origin}" if terms.origin else "left elsewhere"
     insert_all = _on_postgresql if session.get_bind().dialect.name == "postgresql" else _on_sqlite
     may_come = [one for one in batch if one.there is not There.unconfirmed]
     came = (
-        insert_all(session, may_come, terms, how[:40], now) if may_come else _Came(Counter(), set())
+        insert_all(session, may_come, terms, _how(terms), now)
+        if may_come
+        else _Came(Counter(), set())
     )
     late, fates = _sort_out(
         session,
@@ -132,6 +138,38 @@ def take(
     for status, count in came.counts.items():
         fates[_fate(SubscriberStatus(status))] += count
     return +fates
+
+
+def withdraw(
+    session: Session, gone: Sequence[Candidate], terms: Terms, *, since: datetime, now: datetime
+) -> int:
+    """Take those of *gone* back whom this import has brought; how many. It began at *since*.
+
+    Whoever was on the list before it, or has said anything here themselves, is left as they are.
+    """
+    own_word = exists().where(
+        col(Consent.subscriber_id) == col(Subscriber.id), col(Consent.kind) != _KIND
+    )
+    withdrawn = 0
+    for there in {one.there for one in gone}:
+        keys = [one.key for one in gone if one.there is there]
+        done = session.execute(
+            update(Subscriber)
+            .where(
+                _is_among(session, col(Subscriber.address_key), keys),
+                col(Subscriber.status) == SubscriberStatus.active,
+                col(Subscriber.confirmed_at) >= since,
+                ~own_word,
+            )
+            .values(status=_STATUS[there], confirmed_at=None, left_at=now, left_how=_how(terms))
+            .execution_options(synchronize_session=False)
+        )
+        withdrawn += cast("CursorResult[Any]", done).rowcount
+    return withdrawn
+
+
+def _how(terms: Terms) -> str:
+    return (f"left at {terms.origin}" if terms.origin else "left elsewhere")[:40]
 
 
 def _sort_out(
