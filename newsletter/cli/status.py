@@ -19,7 +19,7 @@ from newsletter.database import reading
 from newsletter.overview import Overview
 from newsletter.pulse import Life
 from newsletter.settings import settings
-from newsletter.watching.conditions import Condition, Severity, conditions
+from newsletter.watching.conditions import Condition, Severity, conditions, unstarted
 from newsletter.watching.looking import seen
 
 
@@ -64,7 +64,7 @@ def top(
 def _look() -> tuple[Overview, list[Condition]]:
     known = overview.look(now=utc_now())
     with reading() as session:
-        return known, conditions(seen(session, known), settings().alerts)
+        return known, [*unstarted(known), *conditions(seen(session, known), settings().alerts)]
 
 
 def _counted(looks: int) -> Iterator[int]:

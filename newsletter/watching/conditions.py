@@ -69,6 +69,23 @@ def conditions(seen: Seen, limits: AlertSettings) -> list[Condition]:
     return sorted(found, key=lambda one: one.severity is not Severity.trouble)
 
 
+def unstarted(known: Overview) -> list[Condition]:
+    """What has never run: for whoever looks; there is nobody to write a letter about it yet."""
+    return [
+        Condition(
+            f"{what}.unstarted",
+            Severity.warning,
+            f"No {what} has been seen yet: {consequence}.",
+            f"Start one: `newsletter {what}`.",
+        )
+        for life, what, consequence in (
+            (known.beats, "beat", "nothing becomes due"),
+            (known.workers, "worker", "nothing is sent"),
+        )
+        if life.last_seen_at is None and not life.alive
+    ]
+
+
 def _processes(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
     now = seen.overview.at
     for life, what in ((seen.overview.beats, "beat"), (seen.overview.workers, "worker")):

@@ -12,7 +12,7 @@ from newsletter import decisions, overview, production
 from newsletter.database import reading, unit_of_work
 from newsletter.settings import settings
 from newsletter.watching.alerts import past_alerts
-from newsletter.watching.conditions import conditions
+from newsletter.watching.conditions import conditions, unstarted
 from newsletter.watching.looking import seen
 from newsletter.web.doors import Now
 from newsletter.web.pages import LOOK, SCRIPTED
@@ -106,7 +106,7 @@ def _page(
             status=status,
             policy=SCRIPTED,
             known=known,
-            wrong_now=conditions(seen(session, known), settings().alerts),
+            wrong_now=[*unstarted(known), *conditions(seen(session, known), settings().alerts)],
             before=past_alerts(session, at_most=8),
             done=done,
             wrong=wrong,

@@ -145,6 +145,17 @@ def test_it_shows_who_works_and_what_is_wrong(web: TestClient, now: datetime) ->
     assert "alpha:7: send" in shown
 
 
+def test_where_nothing_was_ever_started_it_says_so_and_how(web: TestClient, now: datetime) -> None:
+    signed_in(web, roles={Role.operator}, now=now)
+
+    shown = web.get("/console").text
+
+    assert "No beat has been seen yet: nothing becomes due." in shown
+    assert "No worker has been seen yet: nothing is sent." in shown
+    assert "<code>newsletter beat</code>" in shown
+    assert "Nothing is wrong." not in shown
+
+
 def test_it_is_for_operators(web: TestClient, now: datetime) -> None:
     assert web.get("/console").status_code == 303
     staff = signed_in(web, roles={Role.reader, Role.editor}, now=now)
