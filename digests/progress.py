@@ -18,6 +18,7 @@ from digests.receipt import FATE
 
 #: Over how long the speed is measured.
 LATELY: Final = timedelta(minutes=1)
+_AT_LEAST: Final = timedelta(seconds=5)  # a shorter look tells chance, not speed
 _MOST_SHOWN: Final = 50  # uncertain batches: a page is for reading
 
 IN_FLIGHT: Final = (
@@ -30,9 +31,9 @@ IN_FLIGHT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """One host whose workers hold batches of this edition now, or got some accepted lately."""
+    """One worker that holds batches of this edition now, or got some accepted lately."""
 
-    host: str
+    worker: str  # ``host:number``, as it is called among the processes
     batches: int  # in its hands
     copies: int  # the same, in copies
     speed: float  # copies accepted a second, lately
@@ -118,7 +119,7 @@ class Progress:
             "speeds": {name: round(speed, 1) for name, speed in self.speeds.items()},
             "hands": [
                 {
-                    "host": one.host,
+                    "worker": one.worker,
                     "batches": one.batches,
                     "copies": one.copies,
                     "speed": round(one.speed, 1),
@@ -162,7 +163,7 @@ def progress(session: Session, digest: Digest, *, now: datetime) -> Progress:
         if status is BatchStatus.accepted:
             providers[provider or ""] += size
     _own_fates(session, digest, fates, providers)
-    speeds, hosts = _lately(session, digest, now=now)
+    speeds, workers = _lately(session, digest, now=now)
     return Progress(
         digest_id=digest.id or 0,
         issue=digest.issue,
@@ -180,7 +181,7 @@ def progress(session: Session, digest: Digest, *, now: datetime) -> Progress:
         rate=sum(speeds.values()),
         providers={name: count for name, count in sorted(providers.items()) if count},
         speeds=dict(sorted(speeds.items())),
-        hands=_hands(session, digest, hosts),
+        hands=_hands(session, digest, workers),
         doubts=_doubts(session, digest),
         put_back=_put_back(session, digest),
     )
@@ -226,42 +227,44 @@ def _own_fates(
 def _lately(
     session: Session, digest: Digest, *, now: datetime
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Copies accepted a second, by provider and by host."""
+    """Copies accepted a second, by provider and by worker; of a send that is younger, since it began."""
     speeds: dict[str, float] = defaultdict(float)
-    hosts: dict[str, float] = defaultdict(float)
-    for provider, worker, size in session.execute(
+    workers: dict[str, float] = defaultdict(float)
+    since = max(now - LATELY, min(digest.started_at or now - LATELY, now - _AT_LEAST))
+    for provider, claimed_by, size in session.execute(
         select(col(Batch.provider), col(Batch.claimed_by), func.sum(col(Batch.size)))
         .where(
             col(Batch.digest_id) == digest.id,
             col(Batch.status) == BatchStatus.accepted,
-            col(Batch.settled_at) > now - LATELY,
+            col(Batch.settled_at) > since,
         )
         .group_by(col(Batch.provider), col(Batch.claimed_by))
     ):
-        speed = size / LATELY.total_seconds()
+        speed = size / (now - since).total_seconds()
         speeds[provider or ""] += speed
-        hosts[_host(worker)] += speed
-    return speeds, hosts
+        workers[_worker(claimed_by)] += speed
+    return speeds, workers
 
 
 def _hands(session: Session, digest: Digest, speeds: Mapping[str, float]) -> tuple[Hand, ...]:
     batches: Counter[str] = Counter()
     copies: Counter[str] = Counter()
-    for worker, size in session.execute(
+    for claimed_by, size in session.execute(
         select(col(Batch.claimed_by), col(Batch.size)).where(
             col(Batch.digest_id) == digest.id, col(Batch.status) == BatchStatus.claimed
         )
     ):
-        batches[_host(worker)] += 1
-        copies[_host(worker)] += size
+        batches[_worker(claimed_by)] += 1
+        copies[_worker(claimed_by)] += size
     return tuple(
-        Hand(host, batches[host], copies[host], speeds.get(host, 0.0))
-        for host in sorted({*batches, *speeds})
+        Hand(worker, batches[worker], copies[worker], speeds.get(worker, 0.0))
+        for worker in sorted({*batches, *speeds})
     )
 
 
-def _host(worker: str | None) -> str:
-    return (worker or "").partition("/")[0]
+def _worker(claimed_by: str | None) -> str:
+    """The process, of ``process/thread/lane``."""
+    return (claimed_by or "").partition("/")[0]
 
 
 def _doubts(session: Session, digest: Digest) -> tuple[Uncertain, ...]:

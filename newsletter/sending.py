@@ -6,6 +6,7 @@ recorded; whatever dies in between leaves a row that says how far it got.
 """
 
 import hashlib
+import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -79,18 +80,20 @@ class Progress:
 
 
 def send_batches(
-    digest_id: int, *, clock: Clock, until: datetime, draining: threading.Event
+    digest_id: int, *, clock: Clock, until: datetime, draining: threading.Event, worker: str = ""
 ) -> Progress:
     """Send what may go of one edition, several calls at a time, until nothing is left or *until*.
 
     Safe from any number of workers. *draining* set: nothing new is claimed, and
-    what is in flight settles before this returns.
+    what is in flight settles before this returns. *worker* is what the console
+    calls the process, ``host:number`` unless told.
     """
     progress = Progress()
+    name = worker or f"{socket.gethostname()}:{os.getpid()}"
     threads = settings().send_threads
 
     def work(lane: int) -> None:
-        worker = f"{socket.gethostname()}/{threading.get_native_id()}/{lane}"
+        worker = f"{name}/{threading.get_native_id()}/{lane}"
         while not draining.is_set() and clock() < until:
             outcome = send_next(digest_id, worker=worker, clock=clock)
             if outcome is None:

@@ -1,19 +1,9 @@
 """Pictures of the desk for docs/pictures: ``python -m tests.desk_pictures [FOLDER]``."""
 
-import os
-import shutil
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
-import uvicorn
-from playwright.sync_api import sync_playwright
 from sqlalchemy import insert
 from sqlmodel import Session
 
@@ -22,30 +12,23 @@ from digests.facts import ComparisonFacts, Verdict
 from digests.models import Digest, DigestStatus, Rendition
 from digests.schedule_files import install
 from newsletter import database, editing
-from newsletter.clock import utc_now
 from newsletter.reach import LinkAnswer, key_of
 from newsletter.reach import Verdict as Reached
 from newsletter.reporting import EditionFigures, Figures, Range
-from newsletter.web.app import create_app
 from subscribers.models import Subscriber, SubscriberStatus
+from tests.camera import Picture, take_all
 from tests.mails import a_pair, a_tool
 from tests.people_pictured import a_list, somebody
-from tests.processes import ROOT, free_port, wait_until
+from tests.processes import ROOT
 from tests.web.scene import DATA, a_draft
-from tests.web.staffing import signed_in_browser
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 NOW: Final = datetime(2026, 11, 23, 7, 10, tzinfo=UTC)
 READERS: Final = 48_212
 _SHIP, _SKIP = Verdict.ship, Verdict.skip
 _PRICE: Final = "Free tier, then $0.40 per million tokens"
 _LINK: Final = "https://benchmarks.example/ocr-2026"
-Scheme = Literal["light", "dark"]
 
-#: Name, address, size of the window, scheme.
-PICTURES: Final[tuple[tuple[str, str, tuple[int, int], Scheme], ...]] = (
+PICTURES: Final[tuple[Picture, ...]] = (
     ("desk", "/desk/2026-W48", (1360, 1330), "light"),
     ("desk-dark", "/desk/2026-W48?scheme=dark&width=phone", (1360, 1120), "dark"),
     ("desk-phone", "/desk/2026-W48", (390, 1480), "light"),
@@ -66,30 +49,6 @@ PICTURES: Final[tuple[tuple[str, str, tuple[int, int], Scheme], ...]] = (
     ),
     ("report", "/reports/2026-W47", (1360, 1000), "light"),
 )
-
-
-def take(browser: "Browser", site: str, folder: Path) -> list[Path]:
-    """Every picture, as files in *folder*."""
-    taken = []
-    for name, address, (width, height), scheme in PICTURES:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            device_scale_factor=1.5 if width < 500 else 1,
-        )
-        signed_in_browser(context, site, now=NOW)
-        page = context.new_page()
-        page.goto(site + address, wait_until="networkidle")
-        _settle(page)
-        taken.append(folder / f"{name}.png")
-        page.screenshot(path=taken[-1])
-        context.close()
-    return taken
-
-
-def _settle(page: "Page") -> None:
-    page.evaluate("document.fonts.ready")
-    page.wait_for_timeout(300)
 
 
 def scene(session: Session) -> None:
@@ -241,40 +200,11 @@ def _coming(session: Session) -> None:
         intake.take_in(session, facts, source="site", now=NOW - timedelta(minutes=9))
 
 
-@contextmanager
-def _the_site() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="newsletter-pictures-") as folder:
-        os.environ["NEWSLETTER_HOME"] = folder
-        os.environ["NEWSLETTER_SITE_URL"] = "https://shiporskip.example"
-        with database.unit_of_work() as session:
-            scene(session)
-        a_list()
-        app = create_app()
-        app.dependency_overrides[utc_now] = lambda: NOW
-        port = free_port()
-        server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none")
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        wait_until(lambda: server.started, what="the web server", within=20)
-        yield f"http://127.0.0.1:{port}"
-        server.should_exit = True
-        thread.join(20)
-
-
-@contextmanager
-def _a_browser() -> Iterator["Browser"]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield opened
-        opened.close()
+def _store() -> None:
+    with database.unit_of_work() as session:
+        scene(session)
+    a_list()
 
 
 if __name__ == "__main__":
-    with _the_site() as address, _a_browser() as started:
-        for picture in take(started, address, Path(*(sys.argv[1:] or ["docs", "pictures"]))):
-            print(picture)
+    take_all(PICTURES, _store, now=NOW)

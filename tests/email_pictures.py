@@ -1,21 +1,15 @@
 """Pictures of the mail for docs/pictures: ``python -m tests.email_pictures [FOLDER]``."""
 
-import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
-
-from playwright.sync_api import sync_playwright
+from typing import TYPE_CHECKING, Final
 
 from newsletter.rendering import render
+from tests.camera import Scheme, a_browser
 from tests.mails import HOUSE, an_edition, entries, filled, the_pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-Scheme = Literal["light", "dark"]
 
 DESKTOP: Final = 760
 PHONE: Final = 390
@@ -51,18 +45,7 @@ def take(browser: "Browser", folder: Path) -> list[Path]:
     return taken
 
 
-@contextmanager
-def _a_browser() -> Iterator["Browser"]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield opened
-        opened.close()
-
-
 if __name__ == "__main__":
-    with _a_browser() as started:
+    with a_browser() as started:
         for picture in take(started, Path(*(sys.argv[1:] or ["docs", "pictures"]))):
             print(picture)

@@ -8,7 +8,8 @@ import pytest
 
 from digests.wording import entry
 from newsletter.rendering import render
-from tests.email_pictures import DESKTOP, PHONE, PICTURES, Scheme, take, the_mail
+from tests.camera import Scheme
+from tests.email_pictures import DESKTOP, PHONE, PICTURES, take, the_mail
 from tests.mails import HOUSE, MIXED, SHIP, SKIP, a_pair, a_tool, an_edition, filled
 from tests.soundness import is_sound
 

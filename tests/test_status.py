@@ -1,13 +1,14 @@
 """What an operator reads in a terminal: the sends, the hands they are in, and what is wrong."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlmodel import col, select, update
 from typer.testing import CliRunner
 
 from digests.models import Batch, BatchStatus
+from digests.progress import in_flight
 from newsletter import pulse
 from newsletter.circuit import Circuit
 from newsletter.cli import app
@@ -36,7 +37,7 @@ def test_status_and_top_say_the_same_and_say_it_all() -> None:
             session.connection().execute(
                 update(Batch)
                 .where(col(Batch.digest_id) == digest.id, col(Batch.number) == number)
-                .values(claimed_by="alpha/77/0", posted_at=now, **fate)
+                .values(claimed_by=f"alpha:{10 + number}/77/0", posted_at=now, **fate)
             )
         pulse.sign(session, Part.worker, "alpha:12", began_at=now, lag=0.2, doing="send", now=now)
         gone = now - timedelta(minutes=5)
@@ -51,7 +52,8 @@ def test_status_and_top_say_the_same_and_say_it_all() -> None:
         "2026-W48",
         "10 of 40",
         "10 accepted, 10 uncertain, 10 planned, 10 in workers' hands",
-        "alpha: 1 batches of 10 copies in hand",
+        "alpha:11: 0 batches of 0 copies in hand",
+        "alpha:13: 1 batches of 10 copies in hand",
         "10 copies uncertain at resend (no answer)",
         "1 batches go again: 429: slow down",
         "No beat has been seen for 5 minutes.",
@@ -64,3 +66,29 @@ def test_status_and_top_say_the_same_and_say_it_all() -> None:
     assert (send["audience"], send["accepted"], send["in_hands"]) == (40, 10, 10)
     assert send["rate"] > 0
     assert {one["key"] for one in plain["alerts"]} == {"beat.gone", "provider:resend"}
+
+
+@on_both
+@pytest.mark.usefixtures("database", "home")
+def test_a_send_that_has_just_begun_is_as_fast_as_it_has_been_since(now: datetime) -> None:
+    with unit_of_work() as session:
+        readers(session, 40, now=now)
+        digest = a_sending_digest(session, now=now - timedelta(seconds=15), batch_size=10)
+        session.connection().execute(
+            update(Batch)
+            .where(col(Batch.digest_id) == digest.id, col(Batch.number) <= 3)
+            .values(
+                status=BatchStatus.accepted,
+                claimed_by="alpha:12/77/0",
+                provider="resend",
+                settled_at=now - timedelta(seconds=2),
+            )
+        )
+
+        [young] = in_flight(session, now=now)
+        [old] = in_flight(session, now=now + timedelta(seconds=30))
+
+    assert (young.rate, young.done_in) == (2.0, timedelta(seconds=5))
+    assert young.speeds == {"resend": 2.0}
+    assert [(one.worker, one.speed) for one in young.hands] == [("alpha:12", 2.0)]
+    assert old.rate == pytest.approx(30 / 45)

@@ -113,7 +113,7 @@ def _send(send: Progress) -> Iterator[RenderableType]:
         yield Text(f"  {name}: {count:,} accepted, {send.speeds.get(name, 0):,.0f} a second")
     for hand in send.hands:
         yield Text(
-            f"  {hand.host}: {hand.batches} batches of {hand.copies:,} copies in hand, "
+            f"  {hand.worker}: {hand.batches} batches of {hand.copies:,} copies in hand, "
             f"{hand.speed:,.0f} a second"
         )
     for doubt in send.doubts:

@@ -92,6 +92,11 @@ class Scheduler(PersistentScheduler):
 _ours: list[Sign] = []  # one in a worker and in each of its children, none elsewhere
 
 
+def our_name() -> str:
+    """What the worker of this process is called; empty outside of one."""
+    return _ours[0].name if _ours else ""
+
+
 @celeryd_init.connect
 def _introduce(**_: object) -> None:
     _ours[:] = [Sign(Part.worker, os.getpid())]  # the children inherit the parent's name

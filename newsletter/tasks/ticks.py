@@ -13,6 +13,7 @@ from newsletter.reconciling import reconcile
 from newsletter.sending import send_batches
 from newsletter.settings import settings
 from newsletter.tasks import app
+from newsletter.tasks.beating import our_name
 from newsletter.tasks.draining import Draining
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ def send_digest(digest_id: int) -> None:
     """Send batches of one edition for a while; the next tick sends somebody again if any are left."""
     until = utc_now() + timedelta(seconds=max(10.0, settings().tick * 4))
     with tracing.span("turn.of_worker", digest=digest_id):
-        send_batches(digest_id, clock=utc_now, until=until, draining=Draining())
+        send_batches(digest_id, clock=utc_now, until=until, draining=Draining(), worker=our_name())
     with unit_of_work() as session:
         dispatch.close_finished(session, now=utc_now())
 
