@@ -35,6 +35,11 @@ def _put(session: Session, row: int, *, by: str, reason: str, now: datetime) -> 
     )
 
 
+def is_restored(session: Session) -> bool:
+    """Whether this store is a copy, or came out of a backup, and nobody has said that it is the one."""
+    return session.get(Halt, RESTORED) is not None
+
+
 def release(session: Session) -> None:
     """Let sending go on."""
     session.execute(delete(Halt))

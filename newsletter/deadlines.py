@@ -1,6 +1,7 @@
 """Drafts by the clock: editors are told that one is ready, and a policy meets the deadline of the others."""
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import structlog
@@ -8,10 +9,19 @@ from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
 from digests import signatures, versions
-from digests.lifecycle import DigestError
+from digests.appointments import send_times
+from digests.lifecycle import DigestError, IllegalTransition
 from digests.models import Digest, DigestStatus
-from digests.schedule import AtDeadline, Occurrence, Schedule, deadline
+from digests.schedule import (
+    AtDeadline,
+    Occurrence,
+    OccurrenceStatus,
+    Otherwise,
+    Schedule,
+    deadline,
+)
 from newsletter import preflight, production, steering, telling
+from newsletter.accounts import audit
 from newsletter.database import reading, unit_of_work
 from newsletter.preflight import Preflight
 from newsletter.rendering.mjml import BadTemplate
@@ -59,6 +69,55 @@ def meet(*, now: datetime) -> dict[str, AtDeadline]:
                 session.refresh(digest)
                 done[digest.issue] = _meet(session, digest, schedule, until, now=now)
     return done
+
+
+def let_go(*, now: datetime) -> list[str]:
+    """Give up each draft that can no longer go once the window of its schedule's next turn has closed.
+
+    Until then somebody can still give it another hour. Its comparisons are free for the next
+    edition, or with ``when_missed = "skip"`` left out for good; returns the issues.
+    """
+    gone: list[str] = []
+    for digest_id in _drafts(col(Digest.late_after) < now):
+        with suppress(IllegalTransition), unit_of_work() as session:  # of two ticks one does it
+            digest = session.get_one(Digest, digest_id)
+            if (schedule := schedule_of(session, digest)) is None:
+                continue
+            turn = session.get_one(Occurrence, digest.occurrence_id)
+            following = send_times(schedule, after=turn.appointed_at or turn.send_at, count=1)
+            if not schedule.enabled or not following:
+                continue
+            if now >= following[0][1] - timedelta(minutes=schedule.draft_before):
+                _let_go(session, digest, schedule, turn, now=now)
+                gone.append(digest.issue)
+    return gone
+
+
+def _let_go(
+    session: Session, digest: Digest, schedule: Schedule, turn: Occurrence, *, now: datetime
+) -> None:
+    by = f"schedule {schedule.name}"
+    is_lost = schedule.when_missed is Otherwise.skip
+    turn.status, turn.dropped = OccurrenceStatus.missed, is_lost
+    turn.reason = (
+        f"nobody had approved {digest.issue} before {digest.late_after:%Y-%m-%d %H:%M} UTC"
+    )
+    digest.paused_reason = f"N{turn.reason[1:]}."
+    before = {"status": digest.status}
+    production.cancel(session, digest, now=now)
+    session.add_all((turn, digest))
+    audit.note(
+        session,
+        by=by,
+        action="digest.missed",
+        subject=digest.issue,
+        before=before,
+        after={"status": digest.status, "dropped": is_lost},
+        now=now,
+    )
+    fate = "are left out for good" if is_lost else "go into the next edition"
+    why = f"{digest.paused_reason} Its comparisons {fate}."
+    _tell(session, digest, "was missed", why, now=now)
 
 
 def _meet(

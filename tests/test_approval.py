@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from digests import calendar, claims, signatures, versions
 from digests.lifecycle import IllegalTransition
 from digests.models import Batch, Delivery, Digest, DigestItem, DigestStatus
-from digests.schedule import AtDeadline, Occurrence, OccurrenceStatus, Schedule
+from digests.schedule import AtDeadline, Occurrence, OccurrenceStatus, Otherwise, Schedule
 from digests.signatures import RefusedAsItStands
 from newsletter import approval, deadlines, dispatch, production, readership
 from newsletter.accounts import audit, register
@@ -422,6 +422,53 @@ class TestTheDeadline:
 
         assert deadlines.meet(now=draft.send_at + HOUR) == {}
         assert deadlines.meet(now=draft.send_at + 2 * HOUR) == {ISSUE: AtDeadline.hold}
+
+
+class TestOneThatCanNoLongerGo:
+    """Nobody has approved it by its latest moment, and the schedule says what is done about that."""
+
+    @pytest.fixture
+    def closes(self, draft: Digest) -> datetime:
+        """When the next turn's window closes."""
+        with unit_of_work() as session:
+            schedule = session.exec(select(Schedule)).one()
+            schedule.weekday, schedule.zone = draft.send_at.weekday(), "UTC"
+            schedule.at = draft.send_at.time()
+        return draft.send_at + timedelta(days=6)
+
+    @pytest.mark.parametrize("when_missed", list(Otherwise))
+    def test_waits_for_another_hour_until_the_next_window_closes_and_then_its_schedule_decides(
+        self, draft: Digest, closes: datetime, when_missed: Otherwise
+    ) -> None:
+        with unit_of_work() as session:
+            session.exec(select(Schedule)).one().when_missed = when_missed
+        deadlines.meet(now=draft.send_at - HOUR)
+
+        assert deadlines.let_go(now=draft.late_after + HOUR) == []
+        assert deadlines.let_go(now=closes - timedelta(seconds=1)) == []
+        assert deadlines.let_go(now=closes) == [ISSUE]
+        assert deadlines.let_go(now=closes) == []
+
+        with unit_of_work() as session:
+            turn = session.exec(select(Occurrence)).one()
+            assert the(session).status is DigestStatus.cancelled
+            assert turn.status is OccurrenceStatus.missed
+            production.assemble_due(session, now=closes + HOUR)
+            [past] = [one for one in calendar.past(session, count=9, now=closes) if one.digest]
+            assert f"Nobody had approved {ISSUE} before" in past.why
+            carried = len(session.exec(select(DigestItem)).all())
+        assert carried == (0 if when_missed is Otherwise.skip else 3)
+        assert letters()[-1] == ("Olga", f"{ISSUE} was missed")
+        assert actions()[-1] == ("schedule weekly", "digest.missed")
+
+    @SQLITE
+    @pytest.mark.usefixtures("draft")
+    def test_one_that_was_given_another_hour_goes_its_way(self, closes: datetime) -> None:
+        with unit_of_work() as session:
+            production.move(session, the(session), to=closes - HOUR)
+
+        assert deadlines.let_go(now=closes) == []
+        assert approve("Ada", now=closes) == "approved"
 
 
 def test_a_name_is_kept_with_what_it_stands_under(draft: Digest, now: datetime) -> None:

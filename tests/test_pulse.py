@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -13,6 +14,7 @@ from newsletter import pulse
 from newsletter.clock import utc_now
 from newsletter.database import reading
 from newsletter.pulse import Part
+from newsletter.tasks.beating import Sign, lag_of
 from tests.conftest import Configure
 from tests.processes import free_port, running, surroundings, wait_until
 from tests.servers import Redis
@@ -66,6 +68,18 @@ def test_the_worst_lag_of_those_alive_counts(session: Session, now: datetime) ->
         pulse.sign(session, Part.worker, name, began_at=seen, lag=lag, doing="send", now=seen)
 
     assert pulse.life(session, Part.worker, now=now).lag == 4.5
+
+
+def test_a_tick_that_waited_for_the_first_worker_to_begin_tells_nothing_of_its_speed(
+    now: datetime,
+) -> None:
+    with freeze_time(now):
+        sign = Sign(Part.worker, 7)
+    soon = now + timedelta(seconds=2)
+
+    assert lag_of(now - timedelta(minutes=9), sign, now=soon) is None
+    assert lag_of(now + timedelta(seconds=1), sign, now=soon) == pytest.approx(1)
+    assert lag_of(now, sign, now=now + timedelta(minutes=9)) == pytest.approx(540)
 
 
 def test_the_long_gone_are_forgotten_save_the_last_of_each_part(

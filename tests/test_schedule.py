@@ -171,6 +171,28 @@ class TestBeat:
         assert tick(NINE + timedelta(hours=1, minutes=5)) == ["2026-W48"]
 
     @only_sqlite
+    @pytest.mark.parametrize(
+        ("policy", "covers"), [(Otherwise.fold, 2 * WEEK), (Otherwise.skip, WEEK)]
+    )
+    def test_an_empty_turn_is_folded_into_the_next_or_left_out_with_its_week(
+        self, weekly: int, policy: Otherwise, covers: timedelta
+    ) -> None:
+        set_terms(weekly, when_empty=policy)
+        news(at=NINE - timedelta(days=9))
+        assert tick(CLOSES - WEEK) == ["2026-W47"]
+
+        assert tick(CLOSES) == [], "nothing has come since"
+        assert days()["2026-11-23"] == "empty"
+        assert tick(NINE) == []
+        news(1, at=NINE + timedelta(hours=1))
+
+        assert tick(CLOSES + WEEK) == ["2026-W49"]
+        with reading() as session:
+            next_one = production.by_issue(session, "2026-W49")
+            assert next_one.window_end - next_one.window_start == covers
+        assert pairs_in("2026-W49") == 1
+
+    @only_sqlite
     def test_an_empty_turn_that_waited_in_vain_is_closed(self, weekly: int) -> None:
         set_terms(weekly, when_empty=Otherwise.late)
 

@@ -10,7 +10,7 @@ from freezegun import freeze_time
 from sqlmodel import Session, col, select
 from standardwebhooks.webhooks import Webhook
 
-from digests import lifecycle
+from digests import halting, lifecycle
 from digests.models import Digest, DigestStatus, Halt
 from digests.progress import Progress, Uncertain
 from newsletter import pulse
@@ -25,7 +25,14 @@ from newsletter.settings.alerts import AlertSettings
 from newsletter.watching import alerts
 from newsletter.watching.alerts import Alert
 from newsletter.watching.calling import tell
-from newsletter.watching.conditions import Audience, Seen, Severity, Unapproved, conditions
+from newsletter.watching.conditions import (
+    Audience,
+    Condition,
+    Seen,
+    Severity,
+    Unapproved,
+    conditions,
+)
 from newsletter.watching.looking import look_after
 from tests.conftest import Configure
 from tests.editions import a_draft, a_sending_digest, readers
@@ -131,7 +138,9 @@ class TestTheRules:
         self, well: Overview, now: datetime
     ) -> None:
         def at(hours: float) -> list[tuple[str, Severity]]:
-            draft = Unapproved("2026-W48", now + timedelta(hours=hours), "skip")
+            until = now + timedelta(hours=hours)
+            late = until + timedelta(hours=9)
+            draft = Unapproved("2026-W48", until, "skip", False, late, "fold")
             found = conditions(Seen(well, unapproved=(draft,)), AlertSettings())
             assert all(one.audience is Audience.editors for one in found)
             assert all("skipped" in one.what for one in found)
@@ -140,6 +149,27 @@ class TestTheRules:
         assert at(3) == []
         assert at(1) == [("deadline:2026-W48", Severity.warning)]
         assert at(-1) == [("deadline:2026-W48", Severity.trouble)]
+
+    def test_once_its_deadline_is_met_a_draft_is_held_and_then_it_is_too_late_for_it(
+        self, well: Overview, now: datetime
+    ) -> None:
+        held = a_send(now, status=DigestStatus.draft, waits_for="Nobody had approved it.")
+
+        def at(hours: float, when_missed: str = "fold") -> list[Condition]:
+            deadline = now - timedelta(hours=hours)
+            late = deadline + timedelta(hours=12)
+            draft = Unapproved("2026-W48", deadline, "hold", True, late, when_missed)
+            seen = Seen(replace(well, sends=(held,)), unapproved=(draft,))
+            return conditions(seen, AlertSettings())
+
+        [waits] = at(1)
+        [expired], [lost] = at(13), at(13, "skip")
+
+        assert waits.key == "held:2026-W48"
+        assert expired.key == "expired:2026-W48"
+        assert "cannot go any more" in expired.what
+        assert "go into the next one when the next window closes" in expired.remedy
+        assert "are left out for good" in lost.remedy
 
     def test_every_limit_can_be_switched_off(self, well: Overview, now: datetime) -> None:
         doubt = Uncertain(3, 40, "ses", now - timedelta(days=1), None, "no answer")
@@ -152,7 +182,7 @@ class TestTheRules:
                 failing=(Circuit(provider="ses", failures=3, reason="500"),),
                 oldest_letter_at=now - timedelta(hours=1),
             ),
-            unapproved=(Unapproved("2026-W49", now, "hold"),),
+            unapproved=(Unapproved("2026-W49", now, "hold", False, now, "fold"),),
             still_since={"2026-W48": now - timedelta(hours=1)},
         )
         off = AlertSettings(
@@ -300,6 +330,22 @@ class TestTheWebhook:
         assert calls == 1
         assert tell(clock=lambda: now + timedelta(seconds=31), transport=transport) == 0
         assert calls == 2
+
+    def test_a_copy_calls_nobody_until_somebody_says_that_it_is_the_one(
+        self, now: datetime
+    ) -> None:
+        transport = httpx.MockTransport(lambda _: httpx.Response(204))
+        with unit_of_work() as session:
+            wrong(session, now)
+            halting.halt(session, by="the guard", reason="a copy", now=now, restored=True)
+        look_after(now=now)
+
+        assert tell(clock=lambda: now, transport=transport) == 0
+        with reading() as session:
+            assert "worker.gone" in {one.key for one in alerts.open_alerts(session)}
+        with unit_of_work() as session:
+            halting.release(session)
+        assert tell(clock=lambda: now, transport=transport) > 0
 
     def test_after_a_day_nobody_is_called_about_it_any_more(self, now: datetime) -> None:
         with unit_of_work() as session:

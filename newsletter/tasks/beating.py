@@ -29,7 +29,7 @@ class Sign:
 
     def __init__(self, part: Part, pid: int) -> None:
         self.part, self.name = part, f"{socket.gethostname()}:{pid}"
-        self._began_at = utc_now()
+        self.began_at = utc_now()
         self._next = 0.0
 
     def give(self, *, lag: float | None = None, doing: str = "") -> None:
@@ -43,7 +43,7 @@ class Sign:
                     session,
                     self.part,
                     self.name,
-                    began_at=self._began_at,
+                    began_at=self.began_at,
                     lag=lag,
                     doing=doing,
                     now=utc_now(),
@@ -105,12 +105,16 @@ def _introduce(**_: object) -> None:
 @task_prerun.connect
 def _hear(task: Any = None, **_: object) -> None:  # noqa: ANN401 - Celery hands its own task
     for sign in _ours:
-        ticked_at = (task.request.headers or {}).get(TICKED_AT)
-        late = utc_now() - datetime.fromisoformat(ticked_at) if ticked_at else None
-        sign.give(
-            lag=max(0.0, late.total_seconds()) if late is not None else None,
-            doing=task.name.removeprefix("newsletter."),
-        )
+        said = (task.request.headers or {}).get(TICKED_AT)
+        lag = lag_of(datetime.fromisoformat(said), sign, now=utc_now()) if said else None
+        sign.give(lag=lag, doing=task.name.removeprefix("newsletter."))
+
+
+def lag_of(ticked_at: datetime, sign: Sign, *, now: datetime) -> float | None:
+    """Seconds from a tick to its start here; None for one that waited for this worker to begin at all."""
+    if ticked_at < sign.began_at:
+        return None
+    return max(0.0, (now - ticked_at).total_seconds())
 
 
 @worker_shutdown.connect

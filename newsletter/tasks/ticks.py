@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 from celery.exceptions import OperationalError
 
-from newsletter import dispatch, guarding, production, tracing
+from newsletter import deadlines, dispatch, guarding, production, tracing
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.reconciling import reconcile
@@ -21,7 +21,8 @@ log = structlog.get_logger()
 
 @app.task(name="newsletter.assemble")
 def assemble() -> None:
-    """Make a draft of every turn that is due."""
+    """Make a draft of every turn that is due, also of what an edition had that nobody approved in time."""
+    deadlines.let_go(now=utc_now())
     with tracing.span("tick.assemble"), unit_of_work() as session:
         production.assemble_due(session, now=utc_now())
 

@@ -9,6 +9,7 @@ import httpx
 import structlog
 from standardwebhooks.webhooks import Webhook
 
+from digests import halting
 from newsletter.database import reading, unit_of_work
 from newsletter.settings import settings
 from newsletter.watching import alerts
@@ -24,12 +25,15 @@ def tell(*, clock: Callable[[], datetime], transport: httpx.BaseTransport | None
 
     Each call has its claim before it and its note after it, and no transaction is open while it
     lasts. One that fails is made again, at longer and longer intervals, for a day: so a call may
-    come twice, with the same ``webhook-id``, and never not at all. *transport* is for tests.
+    come twice, with the same ``webhook-id``, and never not at all. A copy of a store calls nobody
+    until an operator says that it is the one. *transport* is for tests.
     """
     known = settings().alerts
     if not known.url:
         return 0
     with reading() as session:
+        if halting.is_restored(session):
+            return 0
         due = list(alerts.to_tell(session, now=clock()))
     if not due:
         return 0

@@ -43,6 +43,9 @@ class Unapproved:
     issue: str
     deadline: datetime
     at_deadline: str  # what happens then: hold, send or skip
+    is_met: bool  # that has happened
+    late_after: datetime  # from then on it cannot go any more
+    when_missed: str  # what becomes of its comparisons then: fold, skip or late
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +140,13 @@ def _halt(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
 
 
 def _editions(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
+    expired = {one.issue for one in seen.unapproved if one.late_after < seen.overview.at}
+    yield from _drafts(seen, limits, expired)
     for send in seen.overview.sends:
-        yield from _held(send)
+        if send.issue not in expired:
+            yield from _held(send)
         if limits.uncertain:
             yield from _doubts(send, seen.overview.at, timedelta(seconds=limits.uncertain))
-    for one in seen.unapproved:
-        if limits.deadline and one.deadline - seen.overview.at <= timedelta(
-            seconds=limits.deadline
-        ):
-            yield _near(one, now=seen.overview.at)
     for issue, since in seen.still_since.items():
         if limits.stalled and seen.overview.at - since >= timedelta(seconds=limits.stalled):
             yield Condition(
@@ -161,6 +162,15 @@ def _editions(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
             f"The provider accepted copies of {issue}, and no event of the last of them has come.",
             "Look at the webhook in the provider's settings; `newsletter doctor` checks it.",
         )
+
+
+def _drafts(seen: Seen, limits: AlertSettings, expired: set[str]) -> Iterator[Condition]:
+    soon = seen.overview.at + timedelta(seconds=limits.deadline)
+    for one in seen.unapproved:
+        if one.issue in expired:
+            yield _expired(one)
+        elif limits.deadline and not one.is_met and one.deadline <= soon:
+            yield _near(one, now=seen.overview.at)
 
 
 def _held(send: Progress) -> Iterator[Condition]:
@@ -199,6 +209,22 @@ def _near(one: Unapproved, *, now: datetime) -> Condition:
         Severity.warning if left > timedelta(0) else Severity.trouble,
         f"{what}; otherwise {consequence}.",
         "Open it on the desk, or move its turn on the schedule's page.",
+        Audience.editors,
+    )
+
+
+def _expired(one: Unapproved) -> Condition:
+    then = (
+        "its comparisons are left out for good"
+        if one.when_missed == "skip"
+        else "its comparisons go into the next one"
+    )
+    return Condition(
+        f"expired:{one.issue}",
+        Severity.warning,
+        f"{one.issue} was not approved before {one.late_after:%Y-%m-%d %H:%M} UTC"
+        " and cannot go any more.",
+        f"Move its turn on the schedule's page; otherwise {then} when the next window closes.",
         Audience.editors,
     )
 

@@ -120,7 +120,14 @@ def _unapproved(session: Session) -> tuple[Unapproved, ...]:
         .where(col(Digest.status) == DigestStatus.draft)
     )
     return tuple(
-        Unapproved(digest.issue, deadline(schedule, digest), str(schedule.at_deadline))
+        Unapproved(
+            digest.issue,
+            deadline(schedule, digest),
+            str(schedule.at_deadline),
+            is_met=digest.deadline_met_at is not None,
+            late_after=digest.late_after,
+            when_missed=str(schedule.when_missed),
+        )
         for digest, schedule in drafts
     )
 
