@@ -163,9 +163,11 @@ def _what_is_going_on(session: Session, weekly: Schedule) -> None:
         )
 
 
-def _alive(session: Session, part: Part, name: str, **known: object) -> None:
+def _alive(
+    session: Session, part: Part, name: str, *, lag: float | None = None, doing: str = ""
+) -> None:
     began = NOW - timedelta(days=6, hours=3)
-    pulse.sign(session, part, name, began_at=began, now=NOW, **known)  # type: ignore[arg-type]
+    pulse.sign(session, part, name, began_at=began, lag=lag, doing=doing, now=NOW)
 
 
 if __name__ == "__main__":

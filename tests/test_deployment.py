@@ -1,6 +1,7 @@
 """What docs/deploy/ hands to an operator: the compose file, the units, the proxy, the example settings."""
 
 import configparser
+import hashlib
 import json
 import os
 import re
@@ -41,6 +42,14 @@ def example() -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(DEPLOY / "newsletter.env").items()}
 
 
+def filled() -> dict[str, str]:
+    """The same with what is to be changed changed, to something else in each."""
+    return {
+        name: value.replace("CHANGE-ME", hashlib.sha256(name.encode()).hexdigest())
+        for name, value in example().items()
+    }
+
+
 def answers(*words: str) -> bool:
     """Whether that command is here and succeeds."""
     if shutil.which(words[0]) is None:
@@ -74,12 +83,26 @@ def commands() -> set[str]:
 
 class TestTheExampleSettings:
     def test_they_are_all_that_production_asks_for(self, configure: Configure) -> None:
-        configure(**{name.removeprefix("NEWSLETTER_").lower(): v for name, v in example().items()})
+        configure(**{name.removeprefix("NEWSLETTER_").lower(): v for name, v in filled().items()})
 
         known = Settings()
 
         assert not known.is_embedded
         assert known.esp_names == ("sendgrid",)
+
+    @pytest.mark.parametrize(
+        "left", sorted(name for name, value in example().items() if "CHANGE-ME" in value)
+    )
+    def test_nothing_starts_while_one_of_them_stands_there_for_all_to_read(self, left: str) -> None:
+        given = surroundings(filled() | {left: example()[left]})
+
+        done = subprocess.run(
+            command("worker"), env=given, capture_output=True, text=True, check=False, timeout=60
+        )
+
+        assert done.returncode != 0
+        assert f"{left} still says CHANGE-ME" in done.stderr
+        assert "Traceback" not in done.stderr
 
     def test_every_secret_is_to_be_changed(self) -> None:
         secret = ("TOKEN", "SECRET", "KEY")
@@ -202,10 +225,13 @@ class TestTheComposeFile:
             ):
                 pytest.skip(f"{image} cannot be had here")
         port = free_port()
+        mine = tmp_path / "mine.env"
+        mine.write_text("".join(f"{name}='{value}'\n" for name, value in filled().items()))
         (tmp_path / "here.yaml").write_text(
             "services:\n"
             f"  proxy: {{ports: !override ['127.0.0.1:{port}:443']}}\n"
-            "  migrate: {build: {network: host}}\n"
+            f"  migrate: {{build: {{network: host}}, env_file: [{mine}]}}\n"
+            + "".join(f"  {part}: {{env_file: [{mine}]}}\n" for part in ("web", "worker", "beat"))
         )
         files = ("-f", str(DEPLOY / "compose.yaml"), "-f", str(tmp_path / "here.yaml"))
         whole = ["docker", "compose", *files, "--project-name", f"newsletter-{uuid4().hex[:8]}"]
@@ -323,7 +349,7 @@ class TestTheUnits:
         self, postgresql_database: str, redis: Redis, tmp_path: Path
     ) -> None:
         port = free_port()
-        served = example() | {
+        served = filled() | {
             "NEWSLETTER_DATABASE_URL": postgresql_database,
             "NEWSLETTER_BROKER_URL": redis.url,
             "NEWSLETTER_REDIS_URL": redis.url,

@@ -346,7 +346,7 @@ class TestTheMachine:
     @pytest.mark.parametrize(
         ("secret", "says"),
         [
-            ("CHANGE-ME-it-is-long-enough-but-known", "`NEWSLETTER_LINK_SECRET` is an example."),
+            ("example-that-is-long-enough-but-known", "`NEWSLETTER_LINK_SECRET` is an example."),
             ("short", "`NEWSLETTER_LINK_SECRET` has fewer than 24 characters."),
             ("b" * 32, "`NEWSLETTER_LINK_SECRET` is used twice."),
         ],

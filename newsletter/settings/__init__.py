@@ -14,7 +14,8 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from newsletter.secrets import FORMER, NAMES, embedded_secrets
+from newsletter.secrets import FORMER, embedded_secrets
+from newsletter.settings import production
 from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.api import ApiSettings
@@ -178,7 +179,7 @@ class Settings(BaseSettings):
                 field in FORMER.values()
             ):  # replaced in the file: accepted whatever the environment adds
                 named = values.get(field) or ""
-                values[field] = ",".join(filter(None, (_plain(named), secret)))
+                values[field] = ",".join(filter(None, (production.plain(named), secret)))
             elif not part:
                 values.setdefault(field, secret)
             elif isinstance(known := values.setdefault(field, {}), dict):
@@ -189,27 +190,14 @@ class Settings(BaseSettings):
     def _production_is_complete(self) -> Self:
         if self.environment is Environment.embedded:
             return self
-        missing = [
-            f"NEWSLETTER_{name.upper()}"
-            for name in (*NAMES, "database_url", "redis_url", "public_url")
-            if not _plain(getattr(self, name))
-        ]
-        for provider in self.esp_names:
-            known: ProviderSettings = getattr(self, provider)
-            missing += [
-                f"NEWSLETTER_{provider.upper()}_{part.upper()}"
-                for part in ("token", "webhook_key")
-                if not getattr(known, part).get_secret_value()
-                and not (provider == "ses" and part == "webhook_key")
-            ]
-        # The examples would go out as the sender and as the postal address that the law asks for.
-        missing += [
-            f"NEWSLETTER_{name.upper()}"
-            for name in ("sender_address", "postal_address")
-            if getattr(self, name) == type(self).model_fields[name].default
-        ]
-        if missing:
+        if missing := list(production.left_open(self)):
             raise ValueError(f"In production {_and(missing)} must be set.")
+        if unchanged := list(production.left_as_it_was(self)):
+            raise ValueError(
+                f"{_and(unchanged)} still {'says' if len(unchanged) == 1 else 'say'} "
+                f"{production.CHANGE_ME}, as the example does: whoever reads it there knows it. "
+                "docs/deploy.md tells what belongs there."
+            )
         if not self.public_url.startswith("https://"):
             raise ValueError(
                 "In production NEWSLETTER_PUBLIC_URL must start with https://: mail clients "
@@ -301,10 +289,6 @@ def settings() -> Settings:
         where = "_".join(str(part) for part in first["loc"]).upper()
         said = str(first["msg"]).removeprefix("Value error, ")
         raise SettingsError(f"NEWSLETTER_{where}: {said}." if where else said) from None
-
-
-def _plain(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _and(names: list[str]) -> str:
