@@ -37,6 +37,19 @@ class Subscriber(SQLModel, table=True):
             postgresql_where=text("owed <> 0"),
             sqlite_where=text("owed <> 0"),
         ),
+        # Who came and who went since a moment.
+        Index(
+            "ix_subscriber_came",
+            "confirmed_at",
+            postgresql_where=text("status = 'active'"),
+            sqlite_where=text("status = 'active'"),
+        ),
+        Index(
+            "ix_subscriber_went",
+            "left_at",
+            postgresql_where=text("left_at IS NOT NULL"),
+            sqlite_where=text("left_at IS NOT NULL"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BIG)

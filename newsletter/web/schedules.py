@@ -24,6 +24,7 @@ from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.pages import LOOK
 from newsletter.web.staff import Form, Operator, SignedIn, StaffForm, staff_page
 from subscribers.models import Subscriber, SubscriberStatus
+from subscribers.movement import MOST, movement
 
 router = APIRouter()
 
@@ -193,6 +194,7 @@ def _page(  # noqa: PLR0913 - what the page shows
     schedules = session.exec(select(Schedule).order_by(col(Schedule.name))).all()
     coming = calendar.coming(session, count=_COMING, now=now)
     following = next((one for one in coming if one.goes), None)
+    before = _last_to_everybody(session)
     return staff_page(
         "schedules.html",
         who=who,
@@ -214,7 +216,9 @@ def _page(  # noqa: PLR0913 - what the page shows
         workers=pulse.life(session, Part.worker, now=now),
         filling=_filling(session, following, now=now) if following else [],
         readers=_readers(session),
-        before=_last_audience(session),
+        before=before,
+        most_counted=MOST,
+        moved=movement(session, since=before.started_at or now) if before else None,
         now=now,
     )
 
@@ -267,18 +271,19 @@ def _readers(session: Session) -> int:
     ).one()
 
 
-def _last_audience(session: Session) -> tuple[str, int] | None:
-    last = session.exec(
-        select(Digest.issue, Digest.audience)
+def _last_to_everybody(session: Session) -> Digest | None:
+    """The last edition that set out to everybody: a correction goes to some."""
+    return session.exec(
+        select(Digest)
         .where(
             col(Digest.audience).is_not(None),
+            col(Digest.started_at).is_not(None),
             col(Digest.corrects_id).is_(None),
             col(Digest.status) != DigestStatus.cancelled,
         )
         .order_by(col(Digest.send_at).desc())
         .limit(1)
     ).first()
-    return (last[0], last[1] or 0) if last else None
 
 
 def _back(done: str) -> Response:

@@ -8,13 +8,15 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests import calendar
+from digests.models import Digest
 from digests.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
 from newsletter import production, pulse, steering
 from newsletter.accounts.models import Account, AuditEntry, Role
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
 from newsletter.pulse import Part
-from tests.web.scene import a_reader, on_both
+from subscribers.models import Subscriber, SubscriberStatus
+from tests.web.scene import Sent, a_reader, on_both
 from tests.web.staffing import Staff, signed_in
 
 
@@ -196,6 +198,21 @@ def test_it_says_what_the_next_one_would_bring_and_what_its_draft_has(
         issue = draft.issue
     assert f"{issue}</strong>, a draft already, would go" in now_it_would()
     assert pair in now_it_would()
+
+
+def test_it_says_who_came_and_who_went_since_the_last_edition(
+    web: TestClient, ada: Staff, sent: Sent, now: datetime
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        session.get_one(Digest, sent.digest_id).started_at = now - timedelta(days=7)
+        a_reader(session, "new@readers.example", now=now + timedelta(weeks=7))
+        grace = session.get_one(Subscriber, sent.grace)
+        grace.status, grace.left_at = SubscriberStatus.bounced, now
+
+    shown = web.get("/schedules").text
+
+    assert f"Since {sent.issue} 1 came and 1 went: 1 bounced." in shown
 
 
 def test_it_is_for_operators(web: TestClient, now: datetime) -> None:
