@@ -12,9 +12,12 @@ from sqlmodel import col, select
 
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
 from digests.partitions import attach_partition, open_partition
+from digests.schedule import Occurrence, OccurrenceStatus, Schedule
+from digests.schedule_files import install
 from newsletter import database, production
 from newsletter.preflight import shapes
 from tests.benchmarks.installation import installation
+from tests.processes import ROOT
 from tests.servers import Postgres
 from tests.web.scene import a_draft
 
@@ -78,11 +81,25 @@ def _editions(people: int) -> None:
         hashed = frozen.content_hash
         draft.status, draft.approved_by, draft.content_hash = DigestStatus.draft, None, None
         session.delete(rendition)
+    with database.unit_of_work() as session:
+        install(session, ROOT / "celerybeat-schedule", now=NOW - timedelta(weeks=EDITIONS + 1))
+        weekly = session.exec(select(Schedule.id)).one() or 0
     for week in range(EDITIONS, 0, -1):
         at = NOW - timedelta(weeks=week)
         issue = LAST if week == 1 else f"{at.isocalendar().year}-W{at.isocalendar().week:02}"
         with database.unit_of_work() as session:
+            turn = Occurrence(
+                schedule_id=weekly,
+                on_date=at.date(),
+                cutoff_at=at,
+                send_at=at,
+                status=OccurrenceStatus.assembled,
+                taken_at=at,
+            )
+            session.add(turn)
+            session.flush()
             made = a_sent(issue, hashed, people=people, at=at)
+            made.occurrence_id = turn.id
             session.add(made)
             session.flush()
             kept = Rendition(**values, digest_id=made.id or 0)

@@ -13,11 +13,16 @@ from typing import Final
 
 from starlette.testclient import TestClient
 
+from newsletter import production
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
+from newsletter.database import reading
+from newsletter.links import Purpose
 from newsletter.web.app import create_app
+from subscribers.models import Subscriber
 from tests.benchmarks.behind import DRAFT, LAST, NOW, a_year
 from tests.benchmarks.table import Figure
+from tests.web.scene import link
 from tests.web.staffing import signed_in
 
 Say = Callable[[str], None]
@@ -40,10 +45,22 @@ PAGES: Final[tuple[tuple[str, str, Role | None], ...]] = (
     ("what a deed for many would do", "/people/bulk?status=active", Role.operator),
     ("lists from elsewhere", "/people/import", Role.operator),
     ("the schedule", "/schedules", Role.operator),
+    ("one of the schedules", "/schedules/weekly", Role.operator),
     ("the console", "/console", Role.operator),
+    ("the doctor", "/doctor", Role.operator),
+    ("readers' votes", "/votes", Role.operator),
+    ("the accounts", "/accounts", Role.operator),
+    ("one's own account", "/account", Role.reader),
     ("reports", "/reports", Role.reader),
     ("the report of an edition", f"/reports/{LAST}", Role.reader),
     ("the audit log", "/audit", Role.operator),
+    ("the door", "/sign-in", None),
+    ("the front page", "/", None),
+    ("where one joins", "/join", None),
+    ("what is known of one", "/privacy", None),
+    ("a reader's choices", "/p/{preferences}", None),
+    ("a reader's way out", "/u/{unsubscribe}", None),
+    ("a reader's copy on the web", "/v/{view}", None),
     ("the archive", "/archive", None),
     ("an edition in the archive", f"/archive/{LAST}", None),
     ("an edition's picture", f"/archive/{LAST}.png", None),
@@ -66,6 +83,7 @@ def _figure(
     client.cookies.clear()
     if role is not None:
         signed_in(client, roles={role}, now=NOW)
+    address = address.format_map(_a_readers_links(address))
     took: list[float] = []
     for _ in range(_TIMES):
         began = time.perf_counter()
@@ -80,6 +98,16 @@ def _figure(
         LIMIT if people >= 100_000 else None,
         at_most=True,
     )
+
+
+def _a_readers_links(address: str) -> dict[str, str]:
+    """The tokens that stand in the copy that reader 77 had of the last edition, where *address* asks."""
+    if "{" not in address:
+        return {}
+    with reading() as session:
+        last = production.by_issue(session, LAST)
+        reader = session.get_one(Subscriber, 77)
+        return {purpose.name: link(purpose, last, reader) for purpose in Purpose}
 
 
 def part(folder: Path, sizes: Sequence[int], say: Say) -> list[Figure]:
