@@ -11,11 +11,12 @@ from typing import Any, Final, TypeVar
 import httpx
 from sqlmodel import Session, col, select
 
-from digests import intake, pages
+from digests import intake, pages, topics
+from digests.appointments import send_times
 from digests.comparisons import Comparison
 from digests.models import Digest, DigestItem
 from digests.receipt import Receipt, receipt
-from digests.schedule import Approval, Schedule, plan_turn
+from digests.schedule import Approval, Schedule, plan_turn, turn_of
 from digests.schedule_files import install
 from newsletter.accounts import demo
 from newsletter.clock import utc_now
@@ -62,12 +63,13 @@ def prepare_first_start(*, now: datetime) -> bool:
         take_in_examples(session, now=now)
         add_readers(session, READERS, now=now)
         plan_first_digest(session, now=now)
+        plan_the_one_after(session, now=now)
     return True
 
 
-def take_in_examples(session: Session, *, now: datetime) -> int:
-    """Take in the example compare pages; returns how many."""
-    found = sorted(EXAMPLES.glob("*.txt"))
+def take_in_examples(session: Session, *, now: datetime, folder: Path = EXAMPLES) -> int:
+    """Take in the example compare pages of *folder*; returns how many."""
+    found = sorted(folder.glob("*.txt"))
     for path in found:
         facts = pages.read_page(path.read_text(encoding="utf-8"))
         intake.take_in(session, facts, source=path.name, now=now)
@@ -96,6 +98,33 @@ def plan_first_digest(session: Session, *, now: datetime) -> None:
     session.flush()
     due = now + FIRST_DIGEST_IN
     plan_turn(session, first, send_at=due, cutoff_at=due - timedelta(seconds=1))
+
+
+def plan_the_one_after(session: Session, *, now: datetime) -> None:
+    """The next turn of the schedule that recurs has its draft now, of the invented pages: a desk to sit at.
+
+    It goes at its own hour and waits for an editor; one of the readers has chosen a topic.
+    """
+    due = now + FIRST_DIGEST_IN
+    recurring = session.exec(
+        select(Schedule).where(col(Schedule.enabled), col(Schedule.approval) == Approval.editor)
+    ).all()
+    coming = [
+        (moment, day, schedule)
+        for schedule in recurring
+        for day, moment in send_times(schedule, after=now + timedelta(hours=2), count=1)
+    ]
+    if not coming:
+        return
+    take_in_examples(session, now=due, folder=EXAMPLES / "next")
+    moment, day, schedule = min(coming, key=lambda one: one[0])
+    turn = turn_of(schedule, day, moment)
+    turn.cutoff_at = due + timedelta(seconds=1)
+    session.add(turn)
+    chosen = next(one.mask for one in topics.listed(session) if one.name == "Developer Tools")
+    reader = session.exec(select(Subscriber).where(col(Subscriber.address) == READERS[2])).one()
+    reader.topics = chosen
+    session.add(reader)
 
 
 def tell(home: Path, *, say: Callable[[str], None]) -> tuple[dict[str, Any], bool]:

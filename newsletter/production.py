@@ -271,11 +271,17 @@ def cancel(session: Session, digest: Digest, *, now: datetime) -> None:
     log.info("digest.cancelled", digest=digest.issue, digest_id=digest.id)
 
 
-def by_issue(session: Session, issue: str) -> Digest:
-    """The edition called *issue*; ``latest`` means the last one assembled. Raises NoSuchDigest."""
-    query = select(Digest).order_by(col(Digest.assembled_at).desc(), col(Digest.id).desc())
+def by_issue(session: Session, issue: str, *, is_about_copies: bool = False) -> Digest:
+    """The edition called *issue*; ``latest`` means the last one assembled. Raises NoSuchDigest.
+
+    Where the question *is_about_copies* it means the last one that set out: a draft has none.
+    """
+    query = select(Digest)
     if issue != "latest":
         query = query.where(col(Digest.issue) == issue)
+    elif is_about_copies:
+        query = query.order_by(col(Digest.started_at).is_(None), col(Digest.started_at).desc())
+    query = query.order_by(col(Digest.assembled_at).desc(), col(Digest.id).desc())
     if (found := session.exec(query).first()) is None:
         raise NoSuchDigest(issue)
     return found

@@ -30,7 +30,7 @@ def books(issue: Issue = "latest", as_json: AsJson = False) -> None:
     Example: `newsletter receipt 2026-W48 --json`
     """
     with reading(snapshot=True) as session:
-        known = receipt(session, production.by_issue(session, issue))
+        known = receipt(session, production.by_issue(session, issue, is_about_copies=True))
     if as_json:
         print_json(known.as_json())
     else:
@@ -61,7 +61,7 @@ def reconcile(issue: Issue = "latest", as_json: AsJson = False) -> None:
     Example: `newsletter reconcile 2026-W48`
     """
     with reading() as session:
-        digest_id = production.by_issue(session, issue).id or 0
+        digest_id = production.by_issue(session, issue, is_about_copies=True).id or 0
     heard = hearing.catch_up(digest_id, clock=utc_now)
     if as_json:
         print_json({"batches": heard.batches, "new": heard.new, "stopped": heard.stopped or None})
@@ -79,7 +79,7 @@ def reclass(issue: Issue = "latest") -> None:
     Example: `newsletter reclass 2026-W48`
     """
     with unit_of_work() as session:
-        digest = production.by_issue(session, issue)
+        digest = production.by_issue(session, issue, is_about_copies=True)
         changed = reclassing.edition(session, digest.id or 0)
         told = f"{changed:,} opens and clicks of {digest.issue} have another class now."
     typer.echo(told)
@@ -95,7 +95,9 @@ def why(
     Example: `newsletter why ada@example.com 2026-W48`
     """
     with reading() as session:
-        said = answers.why(session, address, production.by_issue(session, issue))
+        said = answers.why(
+            session, address, production.by_issue(session, issue, is_about_copies=True)
+        )
     if as_json:
         print_json({"address": address, "answer": said})
     else:

@@ -58,7 +58,7 @@ def recount(
     Example: `newsletter recount 2026-W48`
     """
     with reading() as session:
-        digest = production.by_issue(session, issue)
+        digest = production.by_issue(session, issue, is_about_copies=True)
         digest_id, name = digest.id or 0, digest.issue
     found = reporting.recount(digest_id, now=utc_now())
     typer.echo(f"{name}: {found.opened.certain:,} to {found.opened.possible:,} people opened it.")

@@ -59,7 +59,10 @@ def run(
         typer.echo(f"  Logs                   {known.home / 'log'}/")
         if first:
             typer.echo("\n  A first digest goes out in a few seconds: watch the service's page,")
-            typer.echo("  then open the mail in the inbox and unsubscribe from it.")
+            typer.echo(
+                "  then open the mail in the inbox and unsubscribe from it. The next edition"
+            )
+            typer.echo("  waits at the editors' desk for your name.")
         typer.echo("\n  Ctrl-C stops everything; what was made stays.\n")
         until = time.monotonic() + seconds if seconds else float("inf")
         while not asked and time.monotonic() < until:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -32,13 +32,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The next turn of a schedule: its window closes at *cutoff_at*, and it goes at *send_at*."""
+    """The next turn of a schedule: its window closes at *cutoff_at*, and it goes at *send_at*.
+
+    *digest* is its edition, once there is one.
+    """
 
     schedule: str
     zone: str
     cutoff_at: datetime
     send_at: datetime
     waits_for_editor: bool
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,13 @@ _OVER: Final = frozenset({DigestStatus.sent, DigestStatus.cancelled})
 
 
 def standing(session: Session) -> Standing | None:
-    """The edition that was assembled last, None before the first."""
+    """The edition that was assembled last, one that somebody has approved before a draft; or None."""
     digest = session.exec(
-        select(Digest).order_by(col(Digest.assembled_at).desc(), col(Digest.id).desc())
+        select(Digest).order_by(
+            col(Digest.status) == DigestStatus.draft,
+            col(Digest.assembled_at).desc(),
+            col(Digest.id).desc(),
+        )
     ).first()
     if digest is None:
         return None
@@ -97,6 +105,19 @@ def next_turn(session: Session, *, now: datetime) -> Turn | None:
         )
     )
     turns = [_turn(schedule, turn.cutoff_at, turn.send_at) for turn, schedule in waiting]
+    drafts = session.exec(
+        select(Digest, Schedule)
+        .join(Occurrence, col(Occurrence.id) == col(Digest.occurrence_id))
+        .join(Schedule, col(Schedule.id) == col(Occurrence.schedule_id))
+        .where(
+            col(Digest.status).in_((DigestStatus.draft, DigestStatus.approved)),
+            col(Digest.late_after) >= now,
+        )
+    )
+    for digest, schedule in drafts:
+        turn = _turn(schedule, digest.window_end, digest.send_at)
+        waits = digest.status is DigestStatus.draft
+        turns.append(replace(turn, digest=digest.issue, waits_for_editor=waits))
     for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))):
         taken = set(
             session.exec(
@@ -141,6 +162,7 @@ def _plain(edition: Standing | None, turn: Turn | None) -> dict[str, Any]:
             "cutoff_at": turn.cutoff_at.isoformat(),
             "send_at": turn.send_at.isoformat(),
             "waits_for_editor": turn.waits_for_editor,
+            "digest": turn.digest or None,
         },
     }
 

@@ -1,16 +1,19 @@
 """The desk: an editor orders and words an edition; two never overwrite each other; others are refused."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from digests import versions
 from digests.draft import Draft
+from digests.schedule import Schedule, plan_turn
 from newsletter import production
 from newsletter.accounts.models import Role
+from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from subscribers.models import SubscriberStatus
 from tests.web.scene import Sent, a_draft, a_reader, on_both
@@ -39,6 +42,38 @@ def test_the_desk_shows_the_words_the_comparisons_and_the_mail(web: TestClient, 
     assert "sandbox" in shown.text
     assert "/reports/" not in shown.text
     assert web.get("/desk").status_code == 200
+
+
+def test_it_says_until_when_it_needs_a_name_and_until_when_it_can_go(
+    app: FastAPI, web: TestClient, ada: Staff, now: datetime
+) -> None:
+    send_at = now + timedelta(hours=6)
+    with unit_of_work() as session:
+        schedule = Schedule(name="weekly", zone="UTC", installed_at=now, deadline_before=120)
+        session.add(schedule)
+        session.flush()
+        turn = plan_turn(session, schedule, send_at=send_at, cutoff_at=now)
+        digest = production.by_issue(session, "latest")
+        digest.occurrence_id, digest.send_at, digest.zone = turn.id, send_at, "UTC"
+        digest.late_after = send_at + timedelta(hours=2)
+
+    def said(hours: float) -> str:
+        app.dependency_overrides[utc_now] = lambda: now + timedelta(hours=hours)
+        return web.get("/desk/2026-W48").text
+
+    assert "Draft, needs approval by Mon 23 Nov, 12:00" in said(1)
+    assert "Draft, may still go until Mon 23 Nov, 16:00" in said(5)
+    assert "Draft, too late since Mon 23 Nov, 16:00" in said(9)
+
+
+def test_the_board_names_the_year_of_what_comes_in_another(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        session.add(Schedule(name="monthly", cron="0 9 1 * *", zone="UTC", installed_at=now))
+
+    assert "Fri 1 Jan, 09:00 UTC, 2027" in web.get("/desk").text
 
 
 def test_the_menu_shows_the_parts_that_are_served_to_those_who_may_go_there(

@@ -8,13 +8,14 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Outcome
-from digests.schedule import Schedule, plan_turn
+from digests.schedule import OccurrenceStatus, Schedule, plan_turn
 from newsletter import pulse
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.pulse import Part
 from newsletter.web import health
+from tests import editions
 from tests.conftest import Configure
 from tests.web.scene import Sent, a_draft, on_both
 from tests.web.staffing import signed_in
@@ -121,6 +122,29 @@ def test_the_next_turn_is_shown_in_its_zone_and_in_utc(
 
     assert "Mon 30 Nov, 09:00 Asia/Kolkata" in page
     assert "Mon 30 Nov, 03:30 UTC" in page
+
+
+@on_both
+def test_a_draft_that_lies_on_the_desk_is_the_next_one_and_hides_none_that_went(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    monday = now + timedelta(days=7)
+    with unit_of_work() as session:
+        schedule = Schedule(name="weekly", weekday=0, at=time(8), zone="UTC", installed_at=now)
+        session.add(schedule)
+        session.flush()
+        turn = plan_turn(session, schedule, send_at=monday, cutoff_at=now)
+        turn.status = OccurrenceStatus.assembled
+        draft = editions.a_draft(session, now=now, issue="2026-W49")
+        draft.occurrence_id, draft.send_at, draft.late_after = turn.id, monday, monday
+        draft.assembled_at = now + timedelta(seconds=1)
+
+    page, status = web.get("/").text, web.get("/status.json").json()
+
+    assert f"No. 48 · {sent.issue}" in page
+    assert '<a href="/desk/2026-W49">2026-W49</a> lies on the desk' in page
+    assert status["next"]["digest"] == "2026-W49"
+    assert status["next"]["send_at"] == monday.isoformat()
 
 
 @on_both

@@ -43,6 +43,7 @@ def board(who: Editor, session: Reading, now: Now) -> Response:
         coming=coming,
         closes=closes,
         filling=_filling(session, closes, now=now),
+        now=now,
         report="/reports" in who.parts,
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlmodel import Session
 
@@ -14,7 +15,7 @@ from digests.facts import key_of
 from digests.models import Digest, DigestVersion
 from digests.shelf import OnShelf, shelf
 from digests.voices import seats, seats_of
-from newsletter import galley, preflight
+from newsletter import deadlines, galley, preflight
 from newsletter.preflight import Check, Finding, Preflight
 from newsletter.rendering.card import Card, card
 
@@ -49,6 +50,13 @@ class Row:
         return self.place.revision_id
 
 
+class Waits(NamedTuple):
+    """For what a draft waits: its words, and the moment they end with."""
+
+    words: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Everything about one edition that its editors work with."""
@@ -61,6 +69,7 @@ class Desk:
     shelf: tuple[OnShelf, ...]
     found: Preflight
     last: DigestVersion | None
+    waits: Waits
 
     @property
     def saved_at(self) -> datetime:
@@ -88,7 +97,17 @@ def desk(session: Session, digest: Digest, *, search: str, now: datetime) -> Des
         shelf=tuple(shelf(session, digest, search=search)),
         found=found,
         last=versions.newest(session, digest),
+        waits=_waits(session, digest, now=now),
     )
+
+
+def _waits(session: Session, digest: Digest, *, now: datetime) -> Waits:
+    deadline = deadlines.deadline_of(session, digest)
+    if now > digest.late_after:
+        return Waits("too late since", digest.late_after)
+    if deadline is not None and now < deadline:
+        return Waits("needs approval by", deadline)
+    return Waits("may still go until", digest.late_after)
 
 
 def _suggested(edition: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
