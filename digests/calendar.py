@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session, col, select
 
 from digests.appointments import clock_changes, clocks_of, oddity, send_times
+from digests.lateness import ON_TIME, why
 from digests.models import Digest, DigestStatus
 from digests.schedule import (
     Holiday,
@@ -20,8 +21,6 @@ from digests.schedule import (
     unrecorded,
 )
 
-#: Started within this of its hour, an edition was on time: the next tick finds it.
-ON_TIME: Final = timedelta(seconds=30)
 _TO_COME: Final = (OccurrenceStatus.planned, OccurrenceStatus.skipped)
 _UNSENT: Final = (DigestStatus.draft, DigestStatus.approved)
 
@@ -225,41 +224,8 @@ def _past(schedule: Schedule, turn: Occurrence, digest: Digest | None) -> Past:
         late=late,
         outcome=str(digest.status) if digest else str(turn.status),
         digest=digest.issue if digest else None,
-        why=_why(schedule, turn, digest, late=late),
+        why=why(schedule, turn, digest, late=late),
     )
-
-
-def _why(
-    schedule: Schedule, turn: Occurrence, digest: Digest | None, *, late: timedelta | None
-) -> str:
-    """Why it was not sent at its hour, in words; empty when it was."""
-    if digest is None:
-        fate = "; its comparisons were left out" if turn.dropped else ""
-        return f"{turn.reason or turn.status}{fate}"
-    said: list[str] = []
-    if turn.appointed_at is not None and turn.reason:
-        said.append(turn.reason)
-    elif digest.send_at != turn.send_at:
-        said.append(f"the edition was moved to {digest.send_at:%Y-%m-%d %H:%M} UTC")
-    if late is None:
-        return "; ".join([*said, digest.paused_reason or f"it is {digest.status}"])
-    waited = digest.started_at - digest.send_at if digest.started_at else timedelta(0)
-    if waited > ON_TIME:
-        said += _what_it_waited_for(schedule, turn, digest)
-    if digest.status is not DigestStatus.sent and digest.paused_reason:
-        said.append(digest.paused_reason)
-    return "; ".join(said)
-
-
-def _what_it_waited_for(schedule: Schedule, turn: Occurrence, digest: Digest) -> list[str]:
-    said: list[str] = []
-    if digest.assembled_at > turn.cutoff_at + ON_TIME and digest.assembled_at > digest.send_at:
-        said.append(f"no beat found it before {digest.assembled_at:%H:%M:%S} UTC")
-    if digest.approved_at and digest.approved_at > digest.send_at:
-        said.append(f"approved by {digest.approved_by} at {digest.approved_at:%H:%M:%S} UTC")
-    if schedule.local_time and not said:
-        return []  # it starts with the first clocks on earth, and that is its hour
-    return said or ["no worker took it up before, or the kill switch was on"]
 
 
 def _found_by_nobody(

@@ -17,12 +17,16 @@ from newsletter.reconciling import settle_by_hand
 log = structlog.get_logger()
 
 
-def move(session: Session, digest: Digest, *, to: datetime, by: str, now: datetime) -> None:
-    """Let *digest* go at *to*. Raises IllegalTransition once it has started."""
+def move(session: Session, digest: Digest, *, to: datetime, by: str, now: datetime) -> bool:
+    """Let *digest* go at *to*; True when that took its approval back.
+
+    Raises IllegalTransition once it has started.
+    """
     before = digest.send_at
-    production.move(session, digest, to=to)
+    taken_back = production.move(session, digest, to=to)
     after = {"send_at": to}
     _note(session, "moved", digest, by=by, before={"send_at": before}, after=after, now=now)
+    return taken_back
 
 
 def cancel(session: Session, digest: Digest, *, by: str, now: datetime) -> None:

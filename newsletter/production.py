@@ -1,12 +1,14 @@
 """From the store to an approved edition: what the editor sees is what will be sent."""
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from digests import assembly, corrections, lifecycle, settlement, signatures, stock
+from digests.appointments import FIRST_CLOCKS, instant
 from digests.english import listed
 from digests.lifecycle import (
     DigestError,
@@ -16,6 +18,7 @@ from digests.lifecycle import (
     NotWhatWasSeen,
     TooLate,
 )
+from digests.missed import dated
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, due
 from digests.signatures import Verdict
@@ -103,14 +106,32 @@ def void_what_changed(session: Session) -> None:
             log.warning("approval.voided", digest=digest.issue, digest_id=digest.id)
 
 
-def move(session: Session, digest: Digest, *, to: datetime) -> None:
-    """Let *digest* go at another moment; it stays as late as it may be. Only before it starts."""
+def move(session: Session, digest: Digest, *, to: datetime, at_once: bool = False) -> bool:
+    """Let *digest* go at another moment; it stays as late as it may be. Only before it starts.
+
+    Where everyone gets it at their own time, *to* names the day, and it begins with the first
+    clocks that show it, or *at_once*. Its date stands in the mail: on another day it wants another
+    approval, and this is True when one was taken back; its editors are told that it waits again.
+    """
     if digest.status not in {DigestStatus.draft, DigestStatus.approved}:
         raise IllegalTransition(digest.issue, current=digest.status, wanted="moved")
+    before = dated(digest)
+    if digest.local_day is not None and digest.local_at is not None:
+        digest.local_day = to.astimezone(ZoneInfo(digest.zone)).date()
+        to = to if at_once else instant(digest.local_day, digest.local_at, FIRST_CLOCKS)
     digest.late_after += to - digest.send_at
     digest.send_at, digest.deadline_met_at = to, None
     session.add(digest)
     log.info("digest.moved", digest=digest.issue, digest_id=digest.id)
+    if digest.status is not DigestStatus.approved or dated(digest) == before:
+        return False
+    digest.announced_at = None
+    session.flush()
+    moved_to = dated(digest)
+    reason = f"It was moved to {moved_to.day} {moved_to:%B}, and its date stands in the mail: approve that."
+    lifecycle.void(session, digest, reason=reason)
+    log.warning("approval.voided", digest=digest.issue, digest_id=digest.id)
+    return True
 
 
 def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it

@@ -49,31 +49,38 @@ def restore(session: Session, schedule: Schedule, on_date: date, *, by: str, now
 
 def move(  # noqa: PLR0913 - the same, and where to
     session: Session, schedule: Schedule, on_date: date, *, to: datetime, by: str, now: datetime
-) -> None:
-    """Let the turn of *on_date* go at *to*, with its draft and approval if it has them."""
+) -> bool:
+    """Let the turn of *on_date* go at *to*, with its draft and its approval if it has them.
+
+    True when the approval was taken back, for on another day it is another mail.
+    """
     turn = turns.find_turn(session, schedule, on_date)
     digest = _unsent(session, turn)
     before = digest.send_at if digest else turn.send_at
+    wants_approval = False
     if digest is None:
         turns.move(session, schedule, turn, to=to, by=by, now=now)
     elif to <= now:
         raise turns.BadMove("That moment has passed; run the turn now instead.")
     else:
-        _mark_moved(session, turn, digest, by=by, how="moved")
-        production.move(session, digest, to=to)
+        wants_approval = _move(session, turn, digest, to=to, by=by, how="moved")
     said = {"send_at": before}, {"send_at": to}
     _note(session, "turn.moved", schedule, on_date, by=by, before=said[0], after=said[1], now=now)
+    return wants_approval
 
 
-def run_now(session: Session, schedule: Schedule, on_date: date, *, by: str, now: datetime) -> None:
-    """Let the turn of *on_date* go now: a draft is made by the next tick, an approved one starts with it."""
-    turn = turns.find_turn(session, schedule, on_date)
+def run_now(session: Session, schedule: Schedule, on_date: date, *, by: str, now: datetime) -> bool:
+    """Let the turn of *on_date* go now: a draft is made by the next tick, an approved one starts with it.
+
+    True when its approval was taken back, for on another day it is another mail.
+    """
+    turn, wants_approval = turns.find_turn(session, schedule, on_date), False
     if (digest := _unsent(session, turn)) is None:
         turns.run_now(session, schedule, turn, by=by, now=now)
     else:
-        _mark_moved(session, turn, digest, by=by, how="run")
-        production.move(session, digest, to=now)
+        wants_approval = _move(session, turn, digest, to=now, by=by, how="run")
     _note(session, "turn.run", schedule, on_date, by=by, after={"send_at": now}, now=now)
+    return wants_approval
 
 
 def pause(
@@ -135,8 +142,14 @@ def _unsent(session: Session, turn: Occurrence) -> Digest | None:
     ).first()
 
 
-def _mark_moved(session: Session, turn: Occurrence, digest: Digest, *, by: str, how: str) -> None:
+def _move(  # noqa: PLR0913 - what, where to, on whose word
+    session: Session, turn: Occurrence, digest: Digest, *, to: datetime, by: str, how: str
+) -> bool:
+    """Move the edition of *turn*; True when its approval was taken back."""
     turn.appointed_at = turn.appointed_at or digest.send_at
     turn.reason = f"{how} by {by}, from {turn.appointed_at:%Y-%m-%d %H:%M} UTC"[:300]
     turn.changed_by = by[:200]
+    taken_back = production.move(session, digest, to=to, at_once=how == "run")
+    turn.sends_on = digest.local_day
     session.add(turn)
+    return taken_back

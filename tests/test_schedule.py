@@ -67,7 +67,7 @@ def days() -> dict[str, str]:
         return {str(turn.on_date): str(turn.status) for turn in found}
 
 
-def by_hand(what: Callable[..., None], day: date, **how: Any) -> None:
+def by_hand(what: Callable[..., object], day: date, **how: Any) -> None:
     with unit_of_work() as session:
         what(session, schedule_terms.by_name(session, "weekly"), day, by="Ada", **how)
 
@@ -272,6 +272,50 @@ class TestOperators:
         assert (coming.digest, coming.appointed_at) == ("2026-W48", NINE)
 
     @only_sqlite
+    def test_an_approval_moves_along_on_the_same_day_and_not_to_another(self) -> None:
+        news()
+        tick(CLOSES)
+        with unit_of_work() as session:
+            production.approve(
+                session, production.by_issue(session, "2026-W48"), by="Ada", now=CLOSES
+            )
+
+        def moved(to: datetime) -> tuple[DigestStatus, str]:
+            by_hand(steering.move, MONDAY, to=to, now=CLOSES + MINUTE)
+            with unit_of_work() as session:
+                production.void_what_changed(session)
+                digest = production.by_issue(session, "2026-W48")
+                return digest.status, digest.paused_reason or ""
+
+        assert moved(NINE + timedelta(hours=3)) == (DigestStatus.approved, "")
+        status, reason = moved(NINE + timedelta(days=1))
+
+        assert status is DigestStatus.draft
+        assert reason.startswith("It was moved to 24 November, and its date stands in the mail")
+        with reading() as session:
+            assert production.by_issue(session, "2026-W48").announced_at is None
+
+    @only_sqlite
+    def test_where_everyone_gets_it_at_their_own_time_a_draft_moves_with_their_hours(
+        self, weekly: int
+    ) -> None:
+        set_terms(weekly, local_time=True)
+        news()
+        tick(CLOSES - timedelta(hours=12))  # the first clocks are ahead of Berlin's
+        wednesday = NINE + timedelta(days=2)
+
+        by_hand(steering.move, MONDAY, to=wednesday, now=CLOSES)
+        with reading() as session:
+            moved = production.by_issue(session, "2026-W48")
+            assert moved.local_day == date(2026, 11, 25)
+            assert moved.send_at == datetime(2026, 11, 24, 19, tzinfo=UTC)  # nine on Kiritimati
+        by_hand(steering.run_now, MONDAY, now=NINE + timedelta(days=1))
+
+        with reading() as session:
+            run = production.by_issue(session, "2026-W48")
+            assert (run.local_day, run.send_at) == (date(2026, 11, 24), NINE + timedelta(days=1))
+
+    @only_sqlite
     @pytest.mark.parametrize(
         ("to", "said"),
         [(CLOSES - WEEK, "has passed"), (NINE + WEEK, "next turn of weekly comes at")],
@@ -373,13 +417,15 @@ class TestCalendar:
         ]
 
     @only_sqlite
-    def test_the_past_gives_the_reason_for_every_difference(self) -> None:
+    @pytest.mark.parametrize("hold", [timedelta(0), MINUTE])
+    def test_the_past_gives_the_reason_for_every_difference(self, hold: timedelta) -> None:
         news()
         tick(CLOSES)
         with unit_of_work() as session:
             digest = production.by_issue(session, "2026-W48")
             digest.status, digest.approved_by = DigestStatus.sent, "Ada"
-            digest.approved_at = NINE + timedelta(minutes=14)
+            digest.approved_at = NINE + timedelta(minutes=14) - hold
+            digest.send_at = max(digest.send_at, digest.approved_at + hold)
             digest.started_at = NINE + timedelta(minutes=14, seconds=3)
         tick(NINE + WEEK + timedelta(hours=13))
 
@@ -389,7 +435,7 @@ class TestCalendar:
         assert [(one.outcome, one.why) for one in found] == [
             ("missed", "no beat has found it yet"),
             ("missed", "due at 2026-11-30 08:00 UTC, found only at 2026-11-30 21:00 UTC"),
-            ("sent", "approved by Ada at 08:14:00 UTC"),
+            ("sent", f"approved by Ada at {NINE + timedelta(minutes=14) - hold:%H:%M:%S} UTC"),
         ]
         assert found[2].late == timedelta(minutes=14, seconds=3)
         assert calendar.length(found[2].late) == "14 min 3 s"

@@ -9,18 +9,38 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 
 from digests import assembly
-from digests.lifecycle import NoSuchDigest
+from digests.lifecycle import DigestError, NoSuchDigest
 from digests.models import Digest, DigestStatus, Rendition
 from newsletter import galley
 from newsletter.archive.public import Neighbours, html_of, text_of
 from newsletter.rendering.card import Card, card
 from newsletter.settings import settings
 
-__all__ = ["PAGE", "Edition", "editions", "html", "neighbours", "one", "pairs", "text"]
+__all__ = [
+    "PAGE",
+    "Edition",
+    "NotInTheArchive",
+    "editions",
+    "html",
+    "neighbours",
+    "one",
+    "pairs",
+    "text",
+]
 
 #: Editions on one page of the index: a year.
 PAGE: Final = 52
 _EVERYBODY: Final = "all"  # the rendition for readers of everything
+
+
+class NotInTheArchive(NoSuchDigest):
+    """Nothing of that name has gone out; whoever asks may be anybody."""
+
+    def __init__(self, issue: str) -> None:
+        DigestError.__init__(
+            self, f"No edition {issue} has gone out; the archive has those that did."
+        )
+        self.issue = issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +94,10 @@ def editions(
 
 
 def one(session: Session, issue: str) -> Edition:
-    """The edition called *issue*, once it was sent. Raises NoSuchDigest."""
+    """The edition called *issue*, once it was sent. Raises NotInTheArchive."""
     row = session.execute(_EDITION.where(col(Digest.issue) == issue)).first()
     if row is None:
-        raise NoSuchDigest(issue)
+        raise NotInTheArchive(issue)
     return Edition(*row)
 
 

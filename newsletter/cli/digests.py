@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from digests.models import Digest
 from newsletter import decisions, production
 from newsletter.cli.output import moment, print_json, print_table
-from newsletter.cli.turns import By, who
+from newsletter.cli.turns import WANTS_A_NAME, By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 
@@ -106,8 +106,8 @@ def move(
     moment = to.replace(tzinfo=UTC)
     with unit_of_work() as session:
         digest = production.by_issue(session, issue)
-        decisions.move(session, digest, to=moment, by=who(by), now=utc_now())
-    typer.echo(f"{issue} goes at {moment:%Y-%m-%d %H:%M} UTC.")
+        taken_back = decisions.move(session, digest, to=moment, by=who(by), now=utc_now())
+    typer.echo(f"{issue} goes at {moment:%Y-%m-%d %H:%M} UTC{WANTS_A_NAME if taken_back else ''}.")
 
 
 def cancel(issue: Issue, by: By = "") -> None:

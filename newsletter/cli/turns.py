@@ -2,7 +2,7 @@
 
 import getpass
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from sqlmodel import Session
@@ -16,6 +16,8 @@ from newsletter.database import unit_of_work
 
 Name = Annotated[str, typer.Argument(help="The schedule, such as weekly.")]
 OnDate = Annotated[str, typer.Argument(help="The turn's local date, 2026-12-07, or next.")]
+#: Said of what was moved to another day.
+WANTS_A_NAME: Final = ", once it is approved anew: its date stands in the mail"
 By = Annotated[str, typer.Option(help="Whose word it is.")]
 
 
@@ -67,7 +69,7 @@ def move(
     ],
     by: By = "",
 ) -> None:
-    """Let one turn go at another moment; its draft and approval, if it has them, go along.
+    """Let one turn go at another moment; its draft goes along, and on the same day its approval.
 
     Example: `newsletter schedule move weekly 2026-12-07 --to 2026-12-08T10:00`
     """
@@ -76,8 +78,11 @@ def move(
         known = by_name(session, name)
         day = _day(session, known, on_date, now=now)
         moment = moment_of(to, known.zone)
-        steering.move(session, known, day, to=moment, by=who(by), now=now)
-    typer.echo(f"The turn of {name} on {day} goes at {moment:%Y-%m-%d %H:%M} UTC.")
+        taken_back = steering.move(session, known, day, to=moment, by=who(by), now=now)
+    typer.echo(
+        f"The turn of {name} on {day} goes at {moment:%Y-%m-%d %H:%M} UTC"
+        f"{WANTS_A_NAME if taken_back else ''}."
+    )
 
 
 def pause(
@@ -117,8 +122,10 @@ def run_now(name: Name, on_date: OnDate = "next", by: By = "") -> None:
     with unit_of_work() as session:
         known = by_name(session, name)
         day = _day(session, known, on_date, now=now)
-        steering.run_now(session, known, day, by=who(by), now=now)
-    typer.echo(f"The turn of {name} on {day} runs with the next tick.")
+        taken_back = steering.run_now(session, known, day, by=who(by), now=now)
+    typer.echo(
+        f"The turn of {name} on {day} runs with the next tick{WANTS_A_NAME if taken_back else ''}."
+    )
 
 
 def who(by: str) -> str:

@@ -35,6 +35,8 @@ _DONE: Final = {
     "restore": "The turn happens after all.",
     "move": "The turn is moved.",
     "run": "It runs with the next tick.",
+    "move-anew": "It is moved, and waits for another approval: its date stands in the mail.",
+    "run-anew": "It runs once it is approved anew: its date stands in the mail.",
     "edited": "Saved. Turns that have a draft already stay as they are.",
     "added": "The schedule is there; its first turn is the first after this moment.",
     "paused": "Paused.",
@@ -137,10 +139,10 @@ def turn(  # noqa: PLR0913, PLR0917 - what is done to which
     schedule = by_name(session, name)
     try:
         with session.begin_nested():
-            _turn(session, schedule, on_date, do, form, by=who.name, now=now)
+            anew = _turn(session, schedule, on_date, do, form, by=who.name, now=now)
     except (BadSchedule, DigestError) as refused:
         return _page(who, session, now=now, wrong=str(refused), given=form)
-    return _back(do)
+    return _back(f"{do}-anew" if anew else do)
 
 
 def _turn(  # noqa: PLR0913 - what is done to which, on whose word
@@ -152,7 +154,8 @@ def _turn(  # noqa: PLR0913 - what is done to which, on whose word
     *,
     by: str,
     now: datetime,
-) -> None:
+) -> bool:
+    """Do it; True when an approval was taken back by it."""
     match do:
         case "skip":
             steering.skip(session, schedule, on_date, drop="drop" in form, by=by, now=now)
@@ -160,11 +163,12 @@ def _turn(  # noqa: PLR0913 - what is done to which, on whose word
             steering.restore(session, schedule, on_date, by=by, now=now)
         case "move":
             to = moment_of(form.get("to", ""), schedule.zone)
-            steering.move(session, schedule, on_date, to=to, by=by, now=now)
+            return steering.move(session, schedule, on_date, to=to, by=by, now=now)
         case "run":
-            steering.run_now(session, schedule, on_date, by=by, now=now)
+            return steering.run_now(session, schedule, on_date, by=by, now=now)
         case _:
             raise BadSchedule("A turn can be left out, put back, moved or run now.")
+    return False
 
 
 def _change_holiday(session: Session, form: Form, *, by: str, now: datetime) -> None:

@@ -84,7 +84,10 @@ def test_what_has_not_gone_out_is_nobodys_to_read(
     with unit_of_work() as session:
         a_draft(session, now=now)
 
-    assert web.get("/archive/2026-W48").status_code == 404
+    refused = web.get("/archive/2026-W48")
+    assert refused.status_code == 404
+    assert "No edition 2026-W48 has gone out" in refused.text
+    assert "newsletter digests" not in refused.text
     assert web.get("/archive/2026-W48.png").status_code == 404
     assert "None has gone out yet" in web.get("/archive").text
     assert feed_of(web).find(f"{_ATOM}entry") is None

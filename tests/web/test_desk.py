@@ -159,6 +159,14 @@ def test_the_mail_is_seen_as_a_real_reader_with_links_of_nobody(
     assert "(min-width:0)" in mail.text
 
 
+def test_a_reader_of_topics_is_called_by_the_topics_names(web: TestClient, ada: Staff) -> None:
+    assert ada
+
+    shown = web.get("/desk/2026-W48", params={"reader": "topics:developer-tools"}).text
+
+    assert "as <strong>a reader of Developer Tools alone</strong>" in shown
+
+
 class TestFindingAReader:
     @pytest.fixture(autouse=True)
     def readers(self, ada: Staff, now: datetime) -> None:

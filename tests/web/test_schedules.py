@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests import calendar
-from digests.models import Digest
+from digests.models import Digest, DigestStatus
 from digests.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
 from newsletter import production, pulse, steering
 from newsletter.accounts.models import Account, AuditEntry, Role
@@ -198,6 +198,26 @@ def test_it_says_what_the_next_one_would_bring_and_what_its_draft_has(
         issue = draft.issue
     assert f"{issue}</strong>, a draft already, would go" in now_it_would()
     assert pair in now_it_would()
+
+
+def test_an_approved_edition_that_runs_on_another_day_asks_for_its_name_anew(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        take_in_examples(session, now=now - timedelta(hours=1))
+        weekly = session.exec(select(Schedule)).one()
+        day = coming(now + timedelta(days=1))[0].on_date
+        steering.run_now(session, weekly, day, by="Ada", now=now)
+        [draft] = production.assemble_due(session, now=now)
+        production.move(session, draft, to=now + timedelta(days=3))
+        production.approve(session, draft, by="Emmy", now=now)
+
+    answer = web.post(f"/schedules/weekly/{day}/run", data={"csrf": ada.csrf})
+
+    assert answer.headers["location"] == "/schedules?done=run-anew"
+    assert "once it is approved anew" in web.get("/schedules?done=run-anew").text
+    with reading() as session:
+        assert production.by_issue(session, "latest").status is DigestStatus.draft
 
 
 def test_it_says_who_came_and_who_went_since_the_last_edition(

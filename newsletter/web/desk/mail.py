@@ -7,6 +7,8 @@ from typing import Final
 
 from sqlmodel import Session
 
+from digests import topics
+from digests.english import listed
 from digests.lifecycle import DigestError
 from digests.models import Digest, DigestStatus
 from digests.topics import ALL
@@ -63,7 +65,7 @@ def eyes(session: Session, wanted: str) -> Eyes:
     if named := _READER.fullmatch(wanted):
         return of_a_reader(session.get(Subscriber, int(named[1])))
     if named := _TOPICS.fullmatch(wanted):  # of a rendition there is or could be
-        return Eyes(wanted, _words(named[1]), topics=named[1])
+        return Eyes(wanted, _words(session, named[1]), topics=named[1])
     return Eyes(ALL, "a reader of everything")
 
 
@@ -114,7 +116,10 @@ def of_a_reader(person: Subscriber | None) -> Eyes:
     return Eyes(f"reader:{person.id}", f"{name[:1]}…@{domain}, reader {person.id:,}", person)
 
 
-def _words(key: str) -> str:
-    topics, _, earlier = key.partition("~")
-    said = "everything" if topics == ALL else f"{topics.replace('+', ', ')} alone"
+def _words(session: Session, key: str) -> str:
+    slugs, _, earlier = key.partition("~")
+    said = "everything"
+    if slugs != ALL:
+        names = {one.slug: one.name for one in topics.listed(session)}
+        said = f"{listed([names.get(slug, slug) for slug in slugs.split('+')])} alone"
     return f"a reader of {said}" + (" who missed editions" if earlier else "")

@@ -78,6 +78,7 @@ def desk_page(  # noqa: PLR0913 - what the page shows
     shown = desk(session, digest, search=search, now=now)
     return staff_page(
         "desk.html",
+        now=now,
         who=who,
         status=409 if conflict else 200,
         policy=_POLICY,
