@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from digests.appointments import clock_changes, clocks_of, oddity, send_times
 from digests.lateness import ON_TIME, why
@@ -90,8 +90,12 @@ def past(session: Session, *, count: int, now: datetime) -> list[Past]:
     rows = session.exec(
         select(Occurrence, Digest)
         .outerjoin(Digest, col(Digest.occurrence_id) == col(Occurrence.id))
-        .where(col(Occurrence.send_at) <= now, col(Occurrence.status) != OccurrenceStatus.planned)
-        .order_by(col(Occurrence.send_at).desc())
+        .where(
+            # One that was run ahead of its hour is past as well.
+            (col(Occurrence.send_at) <= now) | col(Digest.started_at).is_not(None),
+            col(Occurrence.status) != OccurrenceStatus.planned,
+        )
+        .order_by(func.coalesce(col(Digest.started_at), col(Occurrence.send_at)).desc())
         .limit(count)
     ).all()
     found = [

@@ -440,6 +440,24 @@ class TestCalendar:
         assert found[2].late == timedelta(minutes=14, seconds=3)
         assert calendar.length(found[2].late) == "14 min 3 s"
 
+    @only_sqlite
+    def test_one_that_was_run_ahead_of_its_hour_is_past_at_once(self) -> None:
+        news()
+        tick(CLOSES)
+        early = CLOSES + timedelta(hours=1)
+        by_hand(steering.run_now, MONDAY, now=early)
+        with unit_of_work() as session:
+            digest = production.by_issue(session, "2026-W48")
+            digest.status, digest.started_at = DigestStatus.sent, early + MINUTE / 10
+
+        with reading() as session:
+            [past] = calendar.past(session, count=5, now=early + 2 * MINUTE)
+            coming = calendar.coming(session, count=1, now=early + 2 * MINUTE)
+
+        assert (past.digest, past.planned_at) == ("2026-W48", NINE)
+        assert past.why == "run by Ada, from 2026-11-23 08:00 UTC"
+        assert [one.on_date for one in coming] == [MONDAY + WEEK]
+
 
 class TestFiles:
     @only_sqlite
