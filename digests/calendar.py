@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session, col, func, select
 
 from digests.appointments import clock_changes, clocks_of, oddity, send_times
+from digests.hours import Hour, hour_of, hour_of_digest
 from digests.lateness import ON_TIME, why
 from digests.models import Digest, DigestStatus
 from digests.schedule import (
@@ -33,7 +34,8 @@ class Coming:
     zone: str
     on_date: date
     cutoff_at: datetime
-    send_at: datetime
+    send_at: datetime  # where everyone gets it at their own time, for the first clocks on earth
+    hour: Hour
     appointed_at: datetime | None  # where a person has moved it from
     deadline_at: datetime | None  # by when its draft is to be approved
     state: str  # recurs, planned, skipped, paused, draft or approved
@@ -169,12 +171,10 @@ def _of_schedule(
     shown: list[Coming] = []
     before = now
     for turn, digest in turns:
-        send_at = digest.send_at if digest else turn.send_at
-        day = turn.sends_on or send_at.astimezone(ZoneInfo(schedule.zone)).date()
         notes = []
         if note := clock_note(schedule, turn.on_date, since=before, send_at=turn.send_at):
             notes.append(note)
-        notes += holidays.get(day, [])
+        notes += holidays.get(_hour(schedule, turn, digest).day, [])
         shown.append(_coming(schedule, turn, digest, tuple(notes)))
         before = max(before, turn.send_at)
     return shown
@@ -206,6 +206,7 @@ def _coming(
         on_date=turn.on_date,
         cutoff_at=turn.cutoff_at,
         send_at=send_at,
+        hour=_hour(schedule, turn, digest),
         appointed_at=appointed,
         deadline_at=deadline(schedule, digest) if digest else None,
         state=state,
@@ -213,6 +214,13 @@ def _coming(
         digest=digest.issue if digest else None,
         notes=notes,
     )
+
+
+def _hour(schedule: Schedule, turn: Occurrence, digest: Digest | None) -> Hour:
+    if digest is not None:
+        return hour_of_digest(digest)
+    own = (turn.sends_on or turn.on_date, schedule.at) if schedule.local_time else None
+    return hour_of(turn.send_at, schedule.zone, own)
 
 
 def _past(schedule: Schedule, turn: Occurrence, digest: Digest | None) -> Past:

@@ -1,7 +1,8 @@
 """What may be said about a schedule, in files, forms and commands alike; and saying it."""
 
+import re
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -35,6 +36,18 @@ def _is_a_weekday(value: str | None) -> str | None:
     return value.lower() if value else None
 
 
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
+
+
+def _is_a_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is no name for a schedule; write small letters, digits and hyphens, a letter"
+            " first and at most 60 in all, such as monthly-review"
+        )
+    return value
+
+
 def _is_a_zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -48,7 +61,7 @@ class Terms(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,59}$")]
+    name: Annotated[str, AfterValidator(_is_a_name)]
     weekday: Annotated[str | None, AfterValidator(_is_a_weekday)] = None
     cron: Annotated[str | None, Field(max_length=120)] = None
     at: time = time(9, 0)

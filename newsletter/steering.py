@@ -28,14 +28,17 @@ def skip(  # noqa: PLR0913 - whose word, about what
     Raises NoSuchTurn, and TurnIsOver once it is being sent.
     """
     turn = turns.find_turn(session, schedule, on_date)
-    if (digest := _unsent(session, turn)) is None:
+    digest = _unsent(session, turn)
+    before = {"status": digest.status if digest else turn.status}
+    if digest is None:
         turns.skip(session, schedule, turn, by=by, drop=drop, now=now)
     else:
         production.cancel(session, digest, now=now)
         turn.status, turn.reason = OccurrenceStatus.skipped, f"left out by {by}"[:300]
         turn.dropped, turn.changed_by = drop, by[:200]
         session.add(turn)
-    _note(session, "turn.skipped", schedule, on_date, by=by, after={"dropped": drop}, now=now)
+    after = {"status": OccurrenceStatus.skipped, "dropped": drop}
+    _note(session, "turn.skipped", schedule, on_date, by=by, before=before, after=after, now=now)
 
 
 def restore(session: Session, schedule: Schedule, on_date: date, *, by: str, now: datetime) -> None:
@@ -43,8 +46,10 @@ def restore(session: Session, schedule: Schedule, on_date: date, *, by: str, now
     turn = turns.find_turn(session, schedule, on_date)
     if session.exec(select(Digest.id).where(col(Digest.occurrence_id) == turn.id)).first():
         raise TurnIsOver(schedule.name, on_date, turn.status)
+    before = {"status": turn.status, "dropped": turn.dropped}
     turns.restore(session, schedule, turn, by=by, now=now)
-    _note(session, "turn.restored", schedule, on_date, by=by, now=now)
+    after = {"status": OccurrenceStatus.planned}
+    _note(session, "turn.restored", schedule, on_date, by=by, before=before, after=after, now=now)
 
 
 def move(  # noqa: PLR0913 - the same, and where to
@@ -64,7 +69,11 @@ def move(  # noqa: PLR0913 - the same, and where to
         raise turns.BadMove("That moment has passed; run the turn now instead.")
     else:
         wants_approval = _move(session, turn, digest, to=to, by=by, how="moved")
-    said = {"send_at": before}, {"send_at": to}
+    session.flush()
+    turn = turns.find_turn(session, schedule, on_date)  # it has a row now
+    session.refresh(turn)
+    after = digest.send_at if digest else turn.send_at
+    said = {"send_at": before}, {"send_at": after}
     _note(session, "turn.moved", schedule, on_date, by=by, before=said[0], after=said[1], now=now)
     return wants_approval
 
@@ -75,11 +84,14 @@ def run_now(session: Session, schedule: Schedule, on_date: date, *, by: str, now
     True when its approval was taken back, for on another day it is another mail.
     """
     turn, wants_approval = turns.find_turn(session, schedule, on_date), False
-    if (digest := _unsent(session, turn)) is None:
+    digest = _unsent(session, turn)
+    before = {"send_at": digest.send_at if digest else turn.send_at}
+    if digest is None:
         turns.run_now(session, schedule, turn, by=by, now=now)
     else:
         wants_approval = _move(session, turn, digest, to=now, by=by, how="run")
-    _note(session, "turn.run", schedule, on_date, by=by, after={"send_at": now}, now=now)
+    after = {"send_at": now}
+    _note(session, "turn.run", schedule, on_date, by=by, before=before, after=after, now=now)
     return wants_approval
 
 

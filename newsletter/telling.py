@@ -10,6 +10,7 @@ import structlog
 from sqlmodel import Session
 
 from digests.english import counted
+from digests.hours import hour_of_digest
 from digests.models import Digest
 from newsletter import service_mail
 from newsletter.accounts import register
@@ -46,7 +47,7 @@ def draft_is_ready(
     now: datetime,
 ) -> None:
     """Tell the editors that *digest* waits for them, with what preflight found (or why it could not)."""
-    goes = f"It goes {_moment(digest.send_at, digest)}"
+    goes = f"It goes {_goes(digest)}"
     until = f", and waits for a name until {_moment(deadline, digest)}" if deadline else ""
     says = [digest.subject, f"{goes}{until}."]
     findings: tuple[tuple[str, str], ...] = ()
@@ -77,7 +78,7 @@ def second_name_is_wanted(session: Session, digest: Digest, *, by: str, now: dat
         heading="One more name",
         says=(
             f"{by} has approved {digest.issue}: {digest.subject}",
-            f"Its schedule asks for two people, and it goes {_moment(digest.send_at, digest)}.",
+            f"Its schedule asks for two people, and it goes {_goes(digest)}.",
         ),
         button="Look at it and approve",
         why=_FOR_EDITORS,
@@ -172,3 +173,10 @@ def _tell(  # noqa: PLR0913 - what, to whom, once
 def _moment(at: datetime, digest: Digest) -> str:
     there = at.astimezone(ZoneInfo(digest.zone))
     return f"{there:%A} {there.day} {there:%B, %H:%M} ({digest.zone})"
+
+
+def _goes(digest: Digest) -> str:
+    hour = hour_of_digest(digest)
+    if not hour.is_everybodys_own:
+        return _moment(digest.send_at, digest)
+    return f"{hour.day:%A} {hour.day.day} {hour.day:%B}, {hour.at:%H:%M} by {hour.clocks}"

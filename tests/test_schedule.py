@@ -404,6 +404,24 @@ class TestCalendar:
         assert found[date(2027, 3, 22)].notes == ()
 
     @only_sqlite
+    def test_where_everyone_gets_it_at_their_own_time_the_day_is_that_of_the_appointment(
+        self, weekly: int
+    ) -> None:
+        set_terms(weekly, local_time=True, zone="America/New_York")
+        with unit_of_work() as session:
+            steering.add_holiday(session, MONDAY + WEEK, "St. Andrew's Day")
+
+        with reading() as session:
+            [_, coming, *_] = calendar.coming(session, count=3, now=CLOSES - WEEK / 7)
+
+        assert (coming.hour.words, coming.hour.clocks) == (
+            "Mon 30 Nov, 09:00",
+            "each reader's own clocks",
+        )
+        assert coming.send_at == datetime(2026, 11, 29, 19, tzinfo=UTC)  # nine on Kiritimati
+        assert coming.notes == ("St. Andrew's Day",)
+
+    @only_sqlite
     def test_what_is_left_out_is_shown_and_not_counted(self) -> None:
         by_hand(steering.skip, MONDAY, drop=False, now=CLOSES - MINUTE)
 

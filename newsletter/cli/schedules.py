@@ -70,8 +70,8 @@ def coming(
             (
                 one.schedule,
                 one.on_date,
-                f"{one.send_at.astimezone(ZoneInfo(one.zone)):%a %d %b %H:%M}",
-                f"{one.send_at:%a %d %b %H:%M}",
+                one.hour.words + (" everywhere" if one.hour.is_everybodys_own else ""),
+                ("from " if one.hour.is_everybodys_own else "") + f"{one.send_at:%a %d %b %H:%M}",
                 f"{one.state} {one.digest}" if one.digest else one.state,
                 "; ".join([*one.notes, *filter(None, [one.reason])]),
             )
@@ -108,7 +108,8 @@ def add(name: Name, said: Said, by: By = "") -> None:
     now = utc_now()
     with unit_of_work() as session:
         fresh = schedule_terms.add(session, Terms.read({"name": name} | _pairs(said)), now=now)
-        steering.note_schedule(session, fresh, "added", by=who(by), before=None, now=now)
+        after = Terms.of(fresh).model_dump(mode="json", exclude_defaults=True)
+        steering.note_schedule(session, fresh, "added", by=who(by), after=after, now=now)
         words = in_words(fresh)
     typer.echo(f"Schedule {name}: {words}.")
 
@@ -218,6 +219,8 @@ def _plain(one: calendar.Coming | calendar.Past) -> dict[str, Any]:
     plain = {name: getattr(one, name) for name in one.__slots__}
     if isinstance(one, calendar.Coming):
         plain |= {
+            "hour": f"{one.hour.day}T{one.hour.at:%H:%M}",
+            "clocks": one.hour.clocks,
             "local": _local(one.send_at, one.zone),
             "utc": one.send_at.isoformat(),
             "goes": one.goes,

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from digests.hours import hour_of_digest
+from digests.models import Digest
 from newsletter.settings import settings
 from newsletter.web.browsers import browser
 
@@ -157,7 +159,7 @@ def templates() -> Environment:
     made.filters["browser"] = browser
     made.filters["groups"] = groups
     made.filters["coded"] = coded
-    made.filters["local"] = local
+    made.filters["goes"] = goes
     made.filters["length_of"] = length_of
     return made
 
@@ -179,6 +181,12 @@ def moment(at: datetime, zone: str = "UTC") -> str:
     """``Mon 23 Nov, 09:00``, where clocks show *zone*; the zone itself is not named."""
     there = at.astimezone(ZoneInfo(zone))
     return f"{there:%a} {there.day} {there:%b, %H:%M}"
+
+
+def goes(digest: Digest) -> str:
+    """``Mon 23 Nov, 09:00 Europe/Berlin``, or by whose clocks it goes."""
+    hour = hour_of_digest(digest)
+    return f"{hour.words}{' by' if hour.is_everybodys_own else ''} {hour.clocks}"
 
 
 def clock(at: datetime, zone: str = "UTC") -> str:
@@ -204,11 +212,6 @@ def length_of(time: timedelta) -> str:
 def groups(long: str) -> str:
     """``ABCD EFGH``: what is to be typed, four characters at a time."""
     return " ".join(long[at : at + 4] for at in range(0, len(long), 4))
-
-
-def local(at: datetime, zone: str = "UTC") -> str:
-    """``2026-12-08T10:00``, where clocks show *zone*: what a form takes."""
-    return f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
 
 
 def coded(sentence: str) -> Markup:

@@ -81,7 +81,8 @@ def add(who: Operator, form: StaffForm, session: Transaction, now: Now) -> Respo
         fresh = schedule_terms.add(session, Terms.read(said), now=now)
     except (BadSchedule, DigestError) as refused:
         return _form(who, None, said=_fresh() | said, wrong=str(refused))
-    steering.note_schedule(session, fresh, "added", by=who.name, now=now)
+    after = Terms.of(fresh).model_dump(mode="json", exclude_defaults=True)
+    steering.note_schedule(session, fresh, "added", by=who.name, after=after, now=now)
     return _back("added")
 
 
@@ -141,7 +142,8 @@ def turn(  # noqa: PLR0913, PLR0917 - what is done to which
         with session.begin_nested():
             anew = _turn(session, schedule, on_date, do, form, by=who.name, now=now)
     except (BadSchedule, DigestError) as refused:
-        return _page(who, session, now=now, wrong=str(refused), given=form)
+        given_for = (name, on_date)
+        return _page(who, session, now=now, wrong=str(refused), given=form, given_for=given_for)
     return _back(f"{do}-anew" if anew else do)
 
 
@@ -194,6 +196,7 @@ def _page(  # noqa: PLR0913 - what the page shows
     done: str = "",
     wrong: str = "",
     given: Mapping[str, str] | None = None,
+    given_for: tuple[str, date] | None = None,
 ) -> Response:
     schedules = session.exec(select(Schedule).order_by(col(Schedule.name))).all()
     coming = calendar.coming(session, count=_COMING, now=now)
@@ -206,6 +209,7 @@ def _page(  # noqa: PLR0913 - what the page shows
         done=done,
         wrong=wrong,
         given=given or {},
+        given_for=given_for,
         coming=coming,
         following=following,
         past=calendar.past(session, count=_PAST, now=now),

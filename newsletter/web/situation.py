@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
 from digests import assembly
 from digests.appointments import send_times
+from digests.hours import Hour, hour_of, hour_of_digest
 from digests.models import Digest, DigestStatus
 from digests.receipt import Receipt, receipt
 from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule
@@ -41,6 +42,7 @@ class Turn:
     zone: str
     cutoff_at: datetime
     send_at: datetime
+    hour: Hour
     waits_for_editor: bool
     digest: str = ""
 
@@ -104,7 +106,10 @@ def next_turn(session: Session, *, now: datetime) -> Turn | None:
             col(Occurrence.send_at) > now - timedelta(hours=1),
         )
     )
-    turns = [_turn(schedule, turn.cutoff_at, turn.send_at) for turn, schedule in waiting]
+    turns = [
+        _turn(schedule, turn.sends_on or turn.on_date, turn.cutoff_at, turn.send_at)
+        for turn, schedule in waiting
+    ]
     drafts = session.exec(
         select(Digest, Schedule)
         .join(Occurrence, col(Occurrence.id) == col(Digest.occurrence_id))
@@ -115,9 +120,17 @@ def next_turn(session: Session, *, now: datetime) -> Turn | None:
         )
     )
     for digest, schedule in drafts:
-        turn = _turn(schedule, digest.window_end, digest.send_at)
-        waits = digest.status is DigestStatus.draft
-        turns.append(replace(turn, digest=digest.issue, waits_for_editor=waits))
+        turns.append(
+            Turn(
+                schedule=schedule.name,
+                zone=digest.zone,
+                cutoff_at=digest.window_end,
+                send_at=digest.send_at,
+                hour=hour_of_digest(digest),
+                waits_for_editor=digest.status is DigestStatus.draft,
+                digest=digest.issue,
+            )
+        )
     for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))):
         taken = set(
             session.exec(
@@ -127,7 +140,7 @@ def next_turn(session: Session, *, now: datetime) -> Turn | None:
         ahead = timedelta(minutes=schedule.draft_before)
         for on_date, send_at in send_times(schedule, after=now, count=3):
             if on_date not in taken:
-                turns.append(_turn(schedule, send_at - ahead, send_at))
+                turns.append(_turn(schedule, on_date, send_at - ahead, send_at))
                 break
     return min(turns, key=lambda turn: turn.send_at, default=None)
 
@@ -218,12 +231,14 @@ def _closing(digest: Digest, books: Receipt) -> Step:
     return Step("Books closed", "now", words)
 
 
-def _turn(schedule: Schedule, cutoff_at: datetime, send_at: datetime) -> Turn:
+def _turn(schedule: Schedule, day: date, cutoff_at: datetime, send_at: datetime) -> Turn:
+    own = (day, schedule.at) if schedule.local_time else None
     return Turn(
         schedule=schedule.name,
         zone=schedule.zone,
         cutoff_at=cutoff_at,
         send_at=send_at,
+        hour=hour_of(send_at, schedule.zone, own),
         waits_for_editor=schedule.approval is Approval.editor,
     )
 

@@ -145,6 +145,21 @@ def test_it_shows_who_works_and_what_is_wrong(web: TestClient, now: datetime) ->
     assert "alpha:7: send" in shown
 
 
+def test_while_everything_is_stopped_nobody_is_told_that_nothing_is_wrong(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        for part in Part:
+            pulse.sign(session, part, "alpha:7", began_at=now, now=now)
+    assert "Nothing is wrong." in web.get("/console").text
+
+    web.post("/console/stop", data={"csrf": ada.csrf, "reason": "a drill"})
+
+    shown = web.get("/console").text
+    assert "<strong>Everything is stopped</strong> by Ada at 08:00:00: a drill" in shown
+    assert "Nothing is wrong." not in shown
+
+
 def test_where_nothing_was_ever_started_it_says_so_and_how(web: TestClient, now: datetime) -> None:
     signed_in(web, roles={Role.operator}, now=now)
 

@@ -1,7 +1,7 @@
 """The desk: an editor orders and words an edition; two never overwrite each other; others are refused."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from html import escape
 
 import pytest
@@ -64,6 +64,18 @@ def test_it_says_until_when_it_needs_a_name_and_until_when_it_can_go(
     assert "Draft, needs approval by Mon 23 Nov, 12:00" in said(1)
     assert "Draft, may still go until Mon 23 Nov, 16:00" in said(5)
     assert "Draft, too late since Mon 23 Nov, 16:00" in said(9)
+
+
+def test_where_everyone_gets_it_at_their_own_time_it_says_so(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        digest = production.by_issue(session, "latest")
+        digest.local_day, digest.local_at = now.date(), time(9)
+
+    for page in ("/desk", "/desk/2026-W48", "/desk/2026-W48/approval"):
+        assert "Mon 23 Nov, 09:00 by each reader&#39;s own clocks" in web.get(page).text
 
 
 def test_the_board_names_the_year_of_what_comes_in_another(

@@ -220,6 +220,44 @@ def test_an_approved_edition_that_runs_on_another_day_asks_for_its_name_anew(
         assert production.by_issue(session, "latest").status is DigestStatus.draft
 
 
+def test_a_moment_that_is_none_stays_where_it_was_typed(web: TestClient, ada: Staff) -> None:
+    refused = web.post(
+        "/schedules/weekly/2026-12-07/move", data={"csrf": ada.csrf, "to": "next <Tuesday>"}
+    )
+
+    assert refused.status_code == 422
+    assert "is no moment; write one such as" in refused.text
+    assert refused.text.count('value="next &lt;Tuesday&gt;"') == 1
+    assert 'value="2026-12-14T09:00"' in refused.text
+
+
+def test_a_name_that_is_none_is_told_in_a_sentence(web: TestClient, ada: Staff) -> None:
+    refused = web.post("/schedules/new", data={"csrf": ada.csrf, "name": "Bad Name"})
+
+    assert refused.status_code == 422
+    assert "write small letters, digits and hyphens" in refused.text
+    assert "pattern" not in refused.text.partition("<form")[0]
+
+
+def test_the_log_tells_what_a_turn_was_before_and_is_after(web: TestClient, ada: Staff) -> None:
+    here, form = "/schedules/weekly/2026-12-07", {"csrf": ada.csrf}
+    web.post(f"{here}/skip", data=form | {"drop": "yes"})
+    web.post(f"{here}/restore", data=form)
+    web.post(f"{here}/move", data=form | {"to": "2026-12-08T10:00"})
+    web.post("/schedules/new", data=form | {"name": "monthly", "cron": "30 7 * * mon#1"})
+
+    with reading() as session:
+        rows = session.exec(select(AuditEntry).order_by(col(AuditEntry.id))).all()
+    said = {row.action: (row.before, row.after) for row in rows}
+    assert said["turn.skipped"] == ({"status": "planned"}, {"status": "skipped", "dropped": True})
+    assert said["turn.restored"] == ({"status": "skipped", "dropped": True}, {"status": "planned"})
+    assert said["turn.moved"] == (
+        {"send_at": "2026-12-07T08:00:00+00:00"},
+        {"send_at": "2026-12-08T09:00:00+00:00"},
+    )
+    assert (said["schedule.added"][1] or {})["cron"] == "30 7 * * mon#1"
+
+
 def test_it_says_who_came_and_who_went_since_the_last_edition(
     web: TestClient, ada: Staff, sent: Sent, now: datetime
 ) -> None:
