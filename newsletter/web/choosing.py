@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final
 from zoneinfo import available_timezones
 
@@ -14,7 +15,7 @@ from digests.topics import EVERYTHING, MOST, Topic, listed
 from newsletter import links
 from newsletter.links import Purpose
 from newsletter.web.doors import Now, Reading, Transaction
-from newsletter.web.paces import chosen, day_of
+from newsletter.web.paces import BadChoice, chosen, day_of
 from newsletter.web.pages import LOOK, page
 from newsletter.web.readers import SentForm, all_links, copy_for, reader_behind
 from subscribers.pace import Pace
@@ -67,10 +68,23 @@ async def ticked(request: Request) -> tuple[set[str], bool]:
 @router.api_route("/p/{token}", methods=LOOK)
 def show_choices(token: str, session: Reading, now: Now, saved: str = "") -> Response:
     """What is known about the reader, and what they may choose."""
+    return choices_page(token, session, now, saved=saved if saved in _SAVED else "")
+
+
+def choices_page(
+    token: str,
+    session: Session,
+    now: datetime,
+    *,
+    saved: str = "",
+    refused: BadChoice | None = None,
+) -> Response:
+    """The page of choices; with *refused* the sentence stands beside what was chosen."""
     copy = copy_for(token, Purpose.preferences)
     reader = reader_behind(session, copy)
     return page(
         "choices.html",
+        status=refused.status_code if refused else 200,
         reader=reader,
         offer=offer(session, reader.person.topics if reader.person else EVERYTHING),
         chosen=chosen(reader.person, now=now),
@@ -78,7 +92,9 @@ def show_choices(token: str, session: Reading, now: Now, saved: str = "") -> Res
         token=token,
         # Made here and not carried in the mail: the link for choosing cannot unsubscribe by itself.
         leave=links.token(all_links(copy), Purpose.unsubscribe),
-        saved=saved if saved in _SAVED else "",
+        saved=saved,
+        wrong={refused.part: refused.detail} if refused else {},
+        given=refused.given if refused else "",
     )
 
 
@@ -109,9 +125,8 @@ def choose_topics(
         if topic.slug in slugs:
             choice |= topic.mask
     if not choice:
-        raise HTTPException(
-            422, "Tick at least one topic. To get nothing at all, unsubscribe instead."
-        )
+        sentence = "Tick at least one topic. To get nothing at all, unsubscribe instead."
+        return choices_page(token, session, now, refused=BadChoice("topics", sentence))
     if new_ones and all(topic.slug in slugs for topic in known):
         choice = EVERYTHING
     set_topics(session, copy.subscriber_id, choice=choice, now=now)
@@ -125,11 +140,16 @@ def choose_pace(token: str, form: SentForm, session: Transaction, now: Now) -> R
     known = chosen(reader_behind(session, copy).person, now=now)
     wanted = form.get("pace", "")
     if wanted == "paused":
-        pause(session, copy.subscriber_id, until=day_of(form.get("until", ""), known), now=now)
+        try:
+            until = day_of(form.get("until", ""), known)
+        except BadChoice as refused:
+            return choices_page(token, session, now, refused=refused)
+        pause(session, copy.subscriber_id, until=until, now=now)
     elif wanted in set(Pace):
         set_pace(session, copy.subscriber_id, pace=Pace(wanted), now=now)
     else:
-        raise HTTPException(422, "Say how often: each week, each month, or not until a day.")
+        sentence = "Say how often: each week, each month, or not until a day."
+        return choices_page(token, session, now, refused=BadChoice("pace", sentence))
     return RedirectResponse(f"/p/{token}?saved=pace#pace", 303)
 
 
@@ -139,7 +159,8 @@ def change_about(token: str, form: SentForm, session: Transaction, now: Now) -> 
     copy = copy_for(token, Purpose.preferences)
     zone = form.get("zone", "")
     if zone not in available_timezones():
-        raise HTTPException(422, "There is no time zone of that name; choose one from the list.")
+        sentence = "There is no time zone of that name; choose one from the list."
+        return choices_page(token, session, now, refused=BadChoice("about", sentence))
     set_name(session, copy.subscriber_id, name=form.get("name", ""), now=now)
     set_zone(session, copy.subscriber_id, zone=zone, now=now)
     return RedirectResponse(f"/p/{token}?saved=about#you", 303)

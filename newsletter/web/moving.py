@@ -11,10 +11,13 @@ from starlette.responses import Response
 from newsletter import database, joining, moving
 from newsletter.knocking import Door, knock
 from newsletter.links import Purpose
+from newsletter.web.choosing import choices_page
 from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.entering import host_of
+from newsletter.web.paces import BadChoice
 from newsletter.web.pages import LOOK, page
 from newsletter.web.readers import SentForm, copy_for
+from subscribers.addresses import BadAddress
 from subscribers.moving import End
 
 router = APIRouter()
@@ -25,7 +28,12 @@ def ask(token: str, request: Request, form: SentForm, now: Now) -> Response:
     """Write to both ends; the answer leaves before anybody has looked whose the new address is."""
     copy = copy_for(token, Purpose.preferences)
     address = form.get("address", "").strip()[:320]
-    normal = joining.check(address)
+    try:
+        normal = joining.check(address)
+    except BadAddress as error:
+        with database.reading() as session:
+            refused = BadChoice("address", str(error), given=address)
+            return choices_page(token, session, now, refused=refused)
     knock(Door.moving, account=f"reader {copy.subscriber_id}", now=now)
     knock(Door.moving, account=normal, host=host_of(request), now=now)
     answer = page("address_asked.html", address=address, token=token)

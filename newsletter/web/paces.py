@@ -14,6 +14,17 @@ from subscribers.pace import Pace
 _LONGEST_PAUSE: Final = timedelta(days=366)
 
 
+class BadChoice(HTTPException):
+    """What a reader chose cannot be; *part* is the form's, beside which the sentence stands.
+
+    *given* is what they typed, where it is worth mending.
+    """
+
+    def __init__(self, part: str, sentence: str, *, given: str = "") -> None:
+        super().__init__(422, sentence)
+        self.part, self.given = part, given
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A reader's pace as the page shows it: the day that pauses may last until, and theirs if they pause."""
@@ -50,14 +61,14 @@ def chosen(person: Subscriber | None, *, now: datetime) -> Chosen:
 
 
 def day_of(words: str, known: Chosen) -> date:
-    """The day of *words*, if a pause may last until it."""
+    """The day of *words*, if a pause may last until it. Raises BadChoice."""
     try:
         day = date.fromisoformat(words.strip())
     except ValueError:
-        raise HTTPException(422, "Say until which day, as 2027-01-31.") from None
+        raise BadChoice("pace", "Say until which day, as 2027-01-31.") from None
     if not known.first <= day <= known.last:
-        raise HTTPException(
-            422,
+        raise BadChoice(
+            "pace",
             f"A pause lasts until a day from {known.first} to {known.last}; choose one of those.",
         )
     return day

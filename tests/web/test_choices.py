@@ -153,6 +153,8 @@ class TestTopics:
 
         assert refused.status_code == 422
         assert "unsubscribe instead" in refused.text
+        assert 'aria-describedby="wrong-topics"' in refused.text
+        assert "Your preferences</h1>" in refused.text
         with reading() as session:
             assert session.get_one(Subscriber, sent.ada).topics == kept
 
@@ -210,6 +212,8 @@ class TestPace:
 
         assert answer.status_code == 422
         assert says in answer.text
+        assert f'<a href="#pace">{says}' in answer.text or says.startswith("from")
+        assert 'aria-describedby="wrong-pace"' in answer.text
         with reading() as session:
             person = session.get_one(Subscriber, sent.ada)
             assert (person.pace, person.paused_until) == ("weekly", None)

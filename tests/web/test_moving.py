@@ -287,3 +287,15 @@ def test_the_links_in_a_mail_that_only_unsubscribe_cannot_ask_for_it(
         assert session.exec(select(ServiceMail)).all() == []
     assert links.copy_of(sent.preferences, Purpose.preferences) is not None
     assert service_mail.FORMS[Kind.move_to].asked_for is False
+
+
+def test_an_address_that_is_none_is_told_beside_it_and_stays_to_be_mended(
+    web: TestClient, sent: Sent
+) -> None:
+    refused = web.post(f"/p/{sent.preferences}/address", data={"address": "ada at home"})
+
+    assert refused.status_code == 422
+    assert "Nothing was changed." in refused.text
+    assert (
+        'value="ada at home" aria-describedby="wrong-address" aria-invalid="true"' in refused.text
+    )
