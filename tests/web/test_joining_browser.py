@@ -40,6 +40,18 @@ def elsewhere(tmp_path: Path, site: str) -> Iterator[str]:
         server.shutdown()
 
 
+def test_what_went_wrong_looks_like_it(browser: Browser, site: str) -> None:
+    context = browser.new_context(java_script_enabled=False, color_scheme="light")
+    page = context.new_page()
+    page.goto(f"{site}/join")
+    page.get_by_label("Your address").fill("ada@readers")  # which browsers take for one
+    page.get_by_role("button", name="Get it").click()
+
+    expect(page.get_by_role("alert")).to_have_css("border-left-color", "rgb(180, 35, 24)")
+    expect(page.get_by_label("Your address")).to_have_value("ada@readers")
+    context.close()
+
+
 def test_a_stranger_joins_with_the_keyboard_alone_and_without_scripts(
     browser: Browser, site: str, sent: Sent
 ) -> None:
