@@ -33,6 +33,7 @@ PICTURES: Final[tuple[Picture, ...]] = (
     ("desk-dark", "/desk/2026-W48?scheme=dark&width=phone", (1360, 1120), "dark"),
     ("desk-phone", "/desk/2026-W48", (390, 1480), "light"),
     ("desk-board", "/desk", (1360, 740), "light"),
+    ("approval", "/desk/2026-W48/approval", (1360, 700), "light"),
     ("desk-versions", "/desk/2026-W48/versions?old=1&new=4", (1360, 720), "light"),
     ("reports", "/reports", (1360, 900), "light"),
     ("reports-phone-dark", "/reports", (390, 1100), "dark"),
