@@ -29,7 +29,8 @@ from subscribers.subscription import add_confirmed
 
 T = TypeVar("T")
 
-EXAMPLES: Final = Path(__file__).parent / "examples"
+EXAMPLES: Final = Path(__file__).parent / "examples"  # real pages
+INVENTIONS: Final = Path(__file__).parent / "inventions"  # of tools that there are not
 READERS: Final = (
     "ada@readers.example",
     "grace@readers.example",
@@ -116,7 +117,7 @@ def plan_the_one_after(session: Session, *, now: datetime) -> None:
     ]
     if not coming:
         return
-    take_in_examples(session, now=due, folder=EXAMPLES / "next")
+    take_in_examples(session, now=due, folder=INVENTIONS)
     moment, day, schedule = min(coming, key=lambda one: one[0])
     turn = turn_of(schedule, day, moment)
     turn.cutoff_at = due + timedelta(seconds=1)

@@ -21,13 +21,14 @@ def is_sound(page: "Page", name: str = "") -> None:
         "matchMedia('(prefers-color-scheme: dark)').matches",
     )
     scheme: Literal["dark", "light"] = "dark" if page.evaluate(by_night) else "light"
-    page.emulate_media(color_scheme="light")
+    # A colour on its way from day to night is neither.
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
     page.set_viewport_size(DESKTOP)
     _look(page, name, {"resultTypes": ["violations"]})
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size(PHONE)
     _look(page, name, {"resultTypes": ["violations"], "runOnly": _OF_THE_LOOK})
-    page.emulate_media(color_scheme=scheme)
+    page.emulate_media(color_scheme=scheme, reduced_motion="no-preference")
     page.set_viewport_size(size)
 
 
