@@ -14,8 +14,9 @@ from newsletter.demo import take_in_examples
 from newsletter.pulse import Part
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.camera import Picture, take_all
-from tests.editions import a_sending_digest
+from tests.editions import a_reader, a_sending_digest
 from tests.processes import ROOT
+from tests.web.staffing import an_account
 
 #: A Monday, nine o'clock in Berlin and half a minute.
 NOW: Final = datetime(2027, 2, 15, 8, 0, 31, tzinfo=UTC)
@@ -41,6 +42,8 @@ def scene() -> None:
         _everybody(session)
         _the_weeks_before(session, weekly)
         _what_is_going_on(session, weekly)
+        _since_then(session)
+        an_account(session, now=NOW).zone = "America/New_York"
         take_in_examples(session, now=HOUR - timedelta(minutes=3))
         session.add(Holiday(on_date=date(2027, 3, 29), name="Easter Monday"))
         for name, number in _WORKERS:
@@ -57,7 +60,8 @@ def _everybody(session: Session) -> None:
                 "address": f"reader{n}@readers.example",
                 "address_key": n.to_bytes(16),
                 "status": SubscriberStatus.active,
-                "joined_at": NOW - timedelta(days=n % 700),
+                "joined_at": NOW - timedelta(days=1 + n % 700),
+                "confirmed_at": NOW - timedelta(days=1 + n % 700),
                 "source": "the front page",
                 "zone": "UTC",
                 "tracking": True,
@@ -161,6 +165,15 @@ def _what_is_going_on(session: Session, weekly: Schedule) -> None:
             .where(col(Batch.digest_id) == digest.id, col(Batch.number) == number)
             .values(**fate)
         )
+
+
+def _since_then(session: Session) -> None:
+    """In half a minute four people came and three went."""
+    for n in range(4):
+        a_reader(session, f"new{n}@readers.example", joined_at=NOW - timedelta(seconds=9))
+    for number, how in ((7, "unsubscribed"), (8, "unsubscribed"), (9, "bounced")):
+        reader = session.get_one(Subscriber, number)
+        reader.status, reader.left_at = SubscriberStatus(how), NOW - timedelta(seconds=5)
 
 
 def _alive(
