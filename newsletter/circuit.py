@@ -6,7 +6,7 @@ tried with one call. The state is a row, so all workers see the same circuit.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,26 +26,43 @@ class Circuit(SQLModel, table=True):
     failed_at: datetime | None = None
 
 
-def choose(session: Session, names: Sequence[str], *, now: datetime) -> str | None:
+class Turn(NamedTuple):
+    """A provider that may be called once; *probe* is what marks the one call after a rest."""
+
+    provider: str
+    probe: datetime | None = None
+
+
+def choose(session: Session, names: Sequence[str], *, now: datetime) -> Turn | None:
     """The first of *names* that may be called now; None when all of them rest.
 
     Of those whose rest is over only one caller is let through at a time: its
-    call decides for the others.
+    call decides for the others. Who then makes no call gives its turn back.
     """
     known = {row.provider: row for row in session.connection().execute(_KNOWN)}
     for name in names:
         state = known.get(name)
         if state is None or state.open_until is None:
-            return name
-        if state.open_until <= now and _take_the_probe(session, name, now=now):
-            return name
+            return Turn(name)
+        if state.open_until <= now and (probe := _take_the_probe(session, name, now=now)):
+            return Turn(name, probe)
     return None
 
 
-def _take_the_probe(session: Session, name: str, *, now: datetime) -> bool:
+def give_back(session: Session, turn: Turn, *, now: datetime) -> None:
+    """No call was made: whoever comes next may make the one after the rest.
+
+    Or those who look often and have nothing to post would keep out those who have.
+    """
+    if turn.probe is not None:
+        said = {"whose": turn.provider, "until": turn.probe, "at": now}
+        session.connection().execute(_GIVEN_BACK, said)
+
+
+def _take_the_probe(session: Session, name: str, *, now: datetime) -> datetime | None:
     rest = now + timedelta(seconds=settings().breaker_rest)
     taken = session.connection().execute(_PROBE, {"whose": name, "at": now, "rest": rest})
-    return taken.rowcount == 1
+    return rest if taken.rowcount == 1 else None
 
 
 def closed(session: Session, name: str) -> None:
@@ -58,6 +75,13 @@ _PROBE: Final = (
     update(Circuit)
     .where(col(Circuit.provider) == bindparam("whose"), col(Circuit.open_until) <= bindparam("at"))
     .values(open_until=bindparam("rest"))
+)
+_GIVEN_BACK: Final = (
+    update(Circuit)
+    .where(
+        col(Circuit.provider) == bindparam("whose"), col(Circuit.open_until) == bindparam("until")
+    )
+    .values(open_until=bindparam("at"))
 )
 _CLOSE: Final = (
     update(Circuit)

@@ -119,18 +119,20 @@ def send_next(  # noqa: PLR0911 - one for each reason not to post
     """Claim one batch, post it once and record the answer; None when there was nothing to claim."""
     lease_until = clock() + settings().lease_for
     with unit_of_work() as session:
-        esp_name = circuit.choose(session, settings().esp_names, now=clock())
-        if esp_name is None:
+        turn = circuit.choose(session, settings().esp_names, now=clock())
+        if turn is None:
             return None
         now = clock()
         claim = claims.claim(session, digest_id, worker=worker, lease_until=lease_until, now=now)
         if claim is None:
+            circuit.give_back(session, turn, now=now)
             return None
-        esp = provider(esp_name)
+        esp = provider(turn.provider)
         composed = compose(session, claim)
         claims.exclude(session, claim, composed.unwanted, now=now)
         if not composed.people:
             settlement.nothing_to_send(session, claim, now=now)
+            circuit.give_back(session, turn, now=now)
             return NOBODY
     try:
         request = esp.encode(mailing_of(claim, composed.copies))
@@ -140,6 +142,7 @@ def send_next(  # noqa: PLR0911 - one for each reason not to post
         return _give_up(claim, str(error), now=clock())
     if not wait_for_a_call(esp.name, clock=clock):
         with unit_of_work() as session:
+            circuit.give_back(session, turn, now=clock())
             return _withdraw(session, claim, "the account's rate left no room", now=clock())
     if (stopped := _intend(claim, request, esp, lease_until=lease_until, clock=clock)) is not None:
         return stopped

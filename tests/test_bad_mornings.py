@@ -11,10 +11,11 @@ from digests.lifecycle import NotWhatWasSeen, TooLate
 from digests.models import Delivery, Digest, DigestStatus, Halt, Rendition
 from digests.receipt import NotFinal, archive
 from digests.schedule import Approval, Schedule, due, plan_turn
-from newsletter import circuit, dispatch, guarding, production, reconciling
+from newsletter import circuit, dispatch, guarding, production, reconciling, sending
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
 from newsletter.esp import Mailing, NotTaken, Outcome, Request, TooLarge, Unknown
+from newsletter.posting import sending as letters
 from subscribers.engagement import Observation, record
 from tests.conftest import Configure
 from tests.editions import a_sending_digest, an_approved_digest, readers
@@ -140,7 +141,47 @@ def test_one_call_at_a_time_tries_a_provider_that_has_rested(
     with unit_of_work() as session:
         tries = [circuit.choose(session, ["sendgrid"], now=clock.now) for _ in range(3)]
 
-    assert tries == ["sendgrid", None, None]
+    assert [one and one.provider for one in tries] == ["sendgrid", None, None]
+
+
+@pytest.mark.parametrize("who", ["letters", "an edition"])
+def test_who_has_nothing_to_post_keeps_nobody_from_trying_a_provider_that_has_rested(
+    clock: Clock, configure: Configure, who: str
+) -> None:
+    configure(breaker_failures=1)
+    with unit_of_work() as session:
+        circuit.failed(session, "sendgrid", Unknown("503"), now=clock.now)
+    clock.later(minutes=2)
+
+    for _ in range(3):  # as ticks come, whose letters are all settled
+        if who == "letters":
+            assert letters.send_next(worker="one", clock=clock) is None
+        else:
+            assert sending.send_next(99, worker="one", clock=clock) is None
+
+    with unit_of_work() as session:
+        turn = circuit.choose(session, ["sendgrid"], now=clock.now)
+        assert turn is not None
+        assert turn.probe is not None
+
+
+def test_a_turn_that_is_given_back_cuts_no_rest_short_that_began_meanwhile(
+    clock: Clock, configure: Configure
+) -> None:
+    configure(breaker_failures=1)
+    with unit_of_work() as session:
+        circuit.failed(session, "sendgrid", Unknown("503"), now=clock.now)
+    clock.later(minutes=2)
+    with unit_of_work() as session:
+        turn = circuit.choose(session, ["sendgrid"], now=clock.now)
+        assert turn is not None
+    clock.later(seconds=1)
+    with unit_of_work() as session:
+        circuit.failed(session, "sendgrid", Unknown("503"), now=clock.now)
+
+    with unit_of_work() as session:
+        circuit.give_back(session, turn, now=clock.now)
+        assert circuit.choose(session, ["sendgrid"], now=clock.now) is None
 
 
 def test_everybody_waits_as_long_as_the_provider_asks_and_it_is_no_failure(clock: Clock) -> None:

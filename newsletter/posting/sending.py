@@ -67,16 +67,18 @@ def send_next(  # noqa: PLR0911 - one for each reason not to post
     lease_until = clock() + settings().lease_for
     with unit_of_work() as session:
         now = clock()
-        esp_name = circuit.choose(session, settings().esp_names, now=now)
-        if esp_name is None:
+        turn = circuit.choose(session, settings().esp_names, now=now)
+        if turn is None:
             return None
         claimed = claims.claim(session, worker=worker, lease_until=lease_until, now=now)
         if claimed is None:
+            circuit.give_back(session, turn, now=now)
             return None
-        esp, held, kind = provider(esp_name), claims.held(claimed), claimed.kind
+        esp, held, kind = provider(turn.provider), claims.held(claimed), claimed.kind
         try:
             composed = compose(session, claimed, now=now)
             if isinstance(composed, Nobody):
+                circuit.give_back(session, turn, now=now)
                 claims.exclude(session, held, reason=composed.reason, now=now)
                 log.info("letter.excluded", letter=held.id, kind=kind, why=composed.reason)
                 return composed
