@@ -96,11 +96,13 @@ _CLOSE: Final = (
 def failed(session: Session, name: str, answer: NotTaken | Unknown, *, now: datetime) -> int:
     """Count a failure; returns how many there have been in a row, 0 when this was none.
 
-    A refusal of these recipients or of this call is not about the provider; one
-    that no retry can help opens the circuit at once; and when the provider says
+    A refusal of these recipients or of this call is not about the provider, which
+    answers and so need not rest; one that no retry can help opens the circuit at
+    once; and when the provider says
     how long to wait, everybody waits that long, and it is no failure.
     """
     if isinstance(answer, NotTaken) and (answer.refused or answer.of_call):
+        closed(session, name)
         return 0
     final = isinstance(answer, NotTaken) and answer.final
     asked_to_wait = answer.retry_after if isinstance(answer, NotTaken) and not final else None

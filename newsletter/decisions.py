@@ -22,10 +22,10 @@ def move(session: Session, digest: Digest, *, to: datetime, by: str, now: dateti
 
     Raises IllegalTransition once it has started.
     """
-    before = digest.send_at
+    before = {"send_at": digest.send_at} | _status(digest)
     taken_back = production.move(session, digest, to=to)
-    after = {"send_at": to}
-    _note(session, "moved", digest, by=by, before={"send_at": before}, after=after, now=now)
+    after = {"send_at": digest.send_at} | _status(digest)
+    _note(session, "moved", digest, by=by, before=before, after=after, now=now)
     return taken_back
 
 

@@ -61,7 +61,7 @@ def move(  # noqa: PLR0913 - the same, and where to
     """
     turn = turns.find_turn(session, schedule, on_date)
     digest = _unsent(session, turn)
-    before = digest.send_at if digest else turn.send_at
+    before = _stands(turn, digest)
     wants_approval = False
     if digest is None:
         turns.move(session, schedule, turn, to=to, by=by, now=now)
@@ -72,9 +72,8 @@ def move(  # noqa: PLR0913 - the same, and where to
     session.flush()
     turn = turns.find_turn(session, schedule, on_date)  # it has a row now
     session.refresh(turn)
-    after = digest.send_at if digest else turn.send_at
-    said = {"send_at": before}, {"send_at": after}
-    _note(session, "turn.moved", schedule, on_date, by=by, before=said[0], after=said[1], now=now)
+    after = _stands(turn, digest)
+    _note(session, "turn.moved", schedule, on_date, by=by, before=before, after=after, now=now)
     return wants_approval
 
 
@@ -85,12 +84,12 @@ def run_now(session: Session, schedule: Schedule, on_date: date, *, by: str, now
     """
     turn, wants_approval = turns.find_turn(session, schedule, on_date), False
     digest = _unsent(session, turn)
-    before = {"send_at": digest.send_at if digest else turn.send_at}
+    before = _stands(turn, digest)
     if digest is None:
         turns.run_now(session, schedule, turn, by=by, now=now)
     else:
         wants_approval = _move(session, turn, digest, to=now, by=by, how="run")
-    after = {"send_at": now}
+    after = {"send_at": now} | ({"status": digest.status} if digest else {})
     _note(session, "turn.run", schedule, on_date, by=by, before=before, after=after, now=now)
     return wants_approval
 
@@ -143,6 +142,13 @@ def _note(  # noqa: PLR0913 - the same
     subject = f"{schedule.name} {on_date or ''}".strip()
     audit.note(session, by=by, action=action, subject=subject, before=before, after=after, now=now)
     log.info(action, schedule=schedule.name, on=str(on_date or ""))
+
+
+def _stands(turn: Occurrence, digest: Digest | None) -> dict[str, object]:
+    """When it goes; of one with a draft also whether it is approved, which a move can end."""
+    if digest is None:
+        return {"send_at": turn.send_at}
+    return {"send_at": digest.send_at, "status": digest.status}
 
 
 def _unsent(session: Session, turn: Occurrence) -> Digest | None:

@@ -165,6 +165,26 @@ def test_who_has_nothing_to_post_keeps_nobody_from_trying_a_provider_that_has_re
         assert turn.probe is not None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [NotTaken("no such mailbox", refused={0: "no such mailbox"}), NotTaken("400", of_call=True)],
+)
+def test_a_provider_that_refuses_somebody_has_answered_and_rests_no_more(
+    clock: Clock, configure: Configure, answer: NotTaken
+) -> None:
+    configure(breaker_failures=1)
+    with unit_of_work() as session:
+        circuit.failed(session, "sendgrid", Unknown("503"), now=clock.now)
+    clock.later(minutes=2)
+
+    with unit_of_work() as session:
+        assert circuit.choose(session, ["sendgrid"], now=clock.now) is not None
+        circuit.failed(session, "sendgrid", answer, now=clock.now)
+
+        again = [circuit.choose(session, ["sendgrid"], now=clock.now) for _ in range(2)]
+    assert None not in again
+
+
 def test_a_turn_that_is_given_back_cuts_no_rest_short_that_began_meanwhile(
     clock: Clock, configure: Configure
 ) -> None:

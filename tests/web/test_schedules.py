@@ -218,6 +218,10 @@ def test_an_approved_edition_that_runs_on_another_day_asks_for_its_name_anew(
     assert "once it is approved anew" in web.get("/schedules?done=run-anew").text
     with reading() as session:
         assert production.by_issue(session, "latest").status is DigestStatus.draft
+        run = session.exec(select(AuditEntry).order_by(col(AuditEntry.id).desc())).first()
+    assert run is not None
+    assert (run.action, (run.before or {})["status"]) == ("turn.run", "approved")
+    assert (run.after or {})["status"] == "draft"
 
 
 def test_a_moment_that_is_none_stays_where_it_was_typed(web: TestClient, ada: Staff) -> None:
