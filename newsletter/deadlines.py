@@ -80,8 +80,9 @@ def let_go(*, now: datetime) -> list[str]:
     gone: list[str] = []
     for digest_id in _drafts(col(Digest.late_after) < now):
         with suppress(IllegalTransition), unit_of_work() as session:  # of two ticks one does it
-            digest = session.get_one(Digest, digest_id)
-            if (schedule := schedule_of(session, digest)) is None:
+            digest = session.get_one(Digest, digest_id, with_for_update=True)
+            schedule = schedule_of(session, digest)
+            if schedule is None or digest.late_after >= now:  # somebody has just moved it
                 continue
             turn = session.get_one(Occurrence, digest.occurrence_id)
             following = send_times(schedule, after=turn.appointed_at or turn.send_at, count=1)
