@@ -113,6 +113,12 @@ class TestWords:
 
         assert (found.severity, found.place) == (Severity.error, "introduction")
 
+    @pytest.mark.parametrize("words", ["Linkerd and its figures", "link", "dates and prices"])
+    def test_a_links_own_words_are_no_gap(self, words: str) -> None:
+        opening = f"Our source: [{words}](https://benchmarks.example/)."
+
+        assert list(wording.left_behind(an_edition(opening=opening))) == []
+
     def test_a_comparison_that_stands_twice_refuses(self) -> None:
         entries = an_edition().entries
 

@@ -27,7 +27,7 @@ _PITCHES: Final = re.compile(
 )
 _FALSE_REPLY: Final = re.compile(r"^\s*(?:re|fwd?|aw|wg)\s*:", re.IGNORECASE)
 _LEFT_BEHIND: Final = re.compile(
-    r"\b(?:TODO|TBD|TKTK|XXX|FIXME|lorem ipsum)\b|\[(?:name|link|date|insert)[^\]]*\]|\bTK\b"
+    r"\b(?:TODO|TBD|TKTK|XXX|FIXME|lorem ipsum)\b|\[(?:name|link|date|insert)[^\]]*\](?!\()|\bTK\b"
     r"|\{\{|\}\}|\[%|%\]|\bundefined\b|\bNone\b(?=\s*$)"
 )
 
