@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from newsletter.accounts import codes, logins, register, tokens
@@ -42,7 +42,10 @@ def test_an_operator_gives_an_account_and_its_owner_is_mailed_a_link(
     )
     with reading() as session:
         letter = session.exec(select(ServiceMail)).one()
-        log = [(one.by, one.action, one.subject) for one in session.exec(select(AuditEntry))]
+        log = [
+            (one.by, one.action, one.subject)
+            for one in session.exec(select(AuditEntry).order_by(col(AuditEntry.id)))
+        ]
     assert (letter.kind, letter.account_id) == (Kind.invitation, grace().id)
     assert ("Ada", "account.added", "Grace") in log
     assert ("Ada", "account.invited", "Grace") in log

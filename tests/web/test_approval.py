@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests import claims, versions
@@ -215,7 +215,7 @@ class TestTestCopies:
             composed = compose(session, letter, now=now)
             assert session.exec(select(Delivery)).all() == []
             assert session.exec(select(Engagement)).all() == []
-            noted = session.exec(select(AuditEntry)).all()[-1]
+            noted = session.exec(select(AuditEntry).order_by(col(AuditEntry.id))).all()[-1]
         assert isinstance(composed, Composed)
         content = composed.mailing.content
         assert (letter.kind, composed.to.address) == (Kind.test_copy, "ada@shiporskip.example")
@@ -243,7 +243,10 @@ class TestTestCopies:
         web.post(f"/desk/2026-W48/seeds/{second.id}/end", data={"csrf": ada.csrf})
 
         with reading() as session:
-            composed = [compose(session, one, now=now) for one in session.exec(select(ServiceMail))]
+            composed = [
+                compose(session, one, now=now)
+                for one in session.exec(select(ServiceMail).order_by(col(ServiceMail.id)))
+            ]
         reached = [one.to.address for one in composed if isinstance(one, Composed)]
         assert reached == [first.address]
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.responses import PlainTextResponse, Response
 from starlette.testclient import TestClient
 
@@ -81,7 +81,10 @@ def test_with_the_right_password_somebody_comes_in_and_goes_out(
     assert web.get("/account").headers["location"].startswith("/sign-in?next=%2Faccount")
     with reading() as session:
         assert session.exec(select(Login)).all() == []
-        log = [(entry.by, entry.action) for entry in session.exec(select(AuditEntry))]
+        log = [
+            (entry.by, entry.action)
+            for entry in session.exec(select(AuditEntry).order_by(col(AuditEntry.id)))
+        ]
     assert log == [("the tests", "account.added"), ("Ada", "login.begun"), ("Ada", "login.ended")]
 
 

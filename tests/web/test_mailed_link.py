@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 from starlette.testclient import TestClient
 
 from newsletter import invitations
@@ -30,7 +30,7 @@ def ask(web: TestClient, address: str = ADA, **more: str) -> str:
 
 
 def letters(session: Session) -> list[ServiceMail]:
-    return list(session.exec(select(ServiceMail)))
+    return list(session.exec(select(ServiceMail).order_by(col(ServiceMail.id))))
 
 
 def mailed_path() -> str:
@@ -65,7 +65,10 @@ def test_the_link_opens_a_page_and_its_button_lets_its_owner_in_once(web: TestCl
     assert again.status_code == 410
     assert "works only once" in again.text
     with reading() as session:
-        log = [(entry.by, entry.action) for entry in session.exec(select(AuditEntry))]
+        log = [
+            (entry.by, entry.action)
+            for entry in session.exec(select(AuditEntry).order_by(col(AuditEntry.id)))
+        ]
     assert log[-1] == ("Ada", "login.begun")
 
 

@@ -36,7 +36,8 @@ YEARS = timedelta(days=4 * 365)
 
 def letters(kind: Kind) -> list[ServiceMail]:
     with reading() as session:
-        return list(session.exec(select(ServiceMail).where(col(ServiceMail.kind) == str(kind))))
+        of_kind = select(ServiceMail).where(col(ServiceMail.kind) == str(kind))
+        return list(session.exec(of_kind.order_by(col(ServiceMail.id))))
 
 
 def ask(web: TestClient, wanted: str, address: str = ADA) -> str:
