@@ -83,18 +83,21 @@ def sign(  # noqa: PLR0913 - who, and what is known of them
 
 
 def life(session: Session, part: Part, *, now: datetime) -> Life:
-    """Who of *part* is alive, and who is not: silent for longer than it takes to call it that."""
+    """Who of *part* is alive, and who is not: silent for longer than it takes to call it that.
+
+    A sign from the future is of no use either: the clock that gave it was set back, and whoever
+    is alive gives another.
+    """
     known = session.exec(
         select(Pulse).where(col(Pulse.part) == part).order_by(col(Pulse.name))
     ).all()
-    since = now - silence()
     running = [pulse for pulse in known if not pulse.ended]
-    alive = tuple(pulse for pulse in running if pulse.seen_at >= since)
+    alive = tuple(pulse for pulse in running if abs(now - pulse.seen_at) <= silence())
     return Life(
         part=part,
         alive=alive,
-        silent=_missed([pulse for pulse in running if pulse.seen_at < since], alive),
-        last_seen_at=max((pulse.seen_at for pulse in known), default=None),
+        silent=_missed([pulse for pulse in running if pulse not in alive], alive),
+        last_seen_at=max((min(pulse.seen_at, now) for pulse in known), default=None),
         lag=max((pulse.lag for pulse in alive if pulse.lag is not None), default=None),
     )
 

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 #: The header in which a tick says when it was sent.
 TICKED_AT: Final = "ticked_at"
+#: A clock that is put right by less than this is let be: the next tick is as much later.
+_SLEW: Final = timedelta(seconds=1)
 
 
 class Sign:
@@ -70,12 +72,26 @@ class Scheduler(PersistentScheduler):
 
     def tick(self, *given: Any, **named: Any) -> float:  # noqa: ANN401 - Celery's own arguments
         """Send what is due; seconds until the next look."""
+        self._follow_the_clock()
         until_next: float = super().tick(*given, **named)
         self._sign.give()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + SELDOM["newsletter.watch"]
             standing_in.for_workers(now=utc_now())
         return until_next
+
+    def _follow_the_clock(self) -> None:
+        """Tick on when the clock has been set back, or the kept state is from one that was ahead.
+
+        Celery waits until the clock comes to where it was, by an hour or a year, and nothing is due.
+        """
+        now = self.app.now()
+        ahead = [one for one in self.schedule.values() if (one.last_run_at or now) > now + _SLEW]
+        for entry in ahead:
+            entry.last_run_at = now - timedelta(days=1)  # longer than any of them waits
+        if ahead:
+            self._heap = None  # it is made anew, from what is due by the clock there is
+            log.warning("clock.set_back", ticks=len(ahead))
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:  # noqa: ANN401 - Celery's own
         """Send one tick, with the moment in a header."""
