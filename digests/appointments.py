@@ -18,6 +18,10 @@ from cronsim import CronSim, CronSimError
 FIRST_CLOCKS: Final = "Pacific/Kiritimati"
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
+#: Beyond these days nobody plans, and arithmetic with dates has ends of its own.
+FIRST_DAY: Final = date(2000, 1, 1)
+LAST_DAY: Final = date(2199, 12, 31)
+
 _CRON_FIELDS: Final = 5
 
 
@@ -68,7 +72,7 @@ def slots(day: date, at: time, zones: Iterable[str], *, otherwise: str) -> dict[
     for zone in zones:
         try:
             found[zone] = instant(day, at, zone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones is none
             found[zone] = instant(day, at, otherwise)
     return found
 
@@ -147,7 +151,9 @@ def _offset(moment: datetime, there: ZoneInfo) -> timedelta:
 def _days(schedule: Recurrence, *, since: date) -> Iterator[date]:
     """The local dates on which *schedule* has a turn, from *since* on, in their order."""
     since = max(since, schedule.starts_on or since)
-    last = schedule.ends_on or date.max
+    last = min(schedule.ends_on or LAST_DAY, LAST_DAY)
+    if since > last:
+        return
     for day in _cron_days(schedule.cron, since) if schedule.cron else _weekdays(schedule, since):
         if day > last:
             return

@@ -5,12 +5,15 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import structlog
 from sqlalchemy import Column, CursorResult, UniqueConstraint, false, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.appointments import send_times
 from digests.models import Digest, words
+
+log = structlog.get_logger()
 
 #: A turn older than this is nobody's: its successors have closed as well.
 LOOK_BACK: Final = timedelta(days=8)
@@ -138,7 +141,11 @@ def due(session: Session, *, now: datetime) -> list[Occurrence]:
         )
     )
     for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))).all():
-        found += _recurring(session, schedule, now=now)
+        try:
+            found += _recurring(session, schedule, now=now)
+        except (ArithmeticError, LookupError, ValueError, OSError):
+            # Days that cannot be reckoned, such as those of a zone that this machine has lost.
+            log.exception("schedule.failed", schedule=schedule.name)
     return sorted(found, key=lambda turn: turn.cutoff_at)
 
 

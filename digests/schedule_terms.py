@@ -2,15 +2,17 @@
 
 import re
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlmodel import Session, col, select
 
-from digests.appointments import WEEKDAYS, cron_time, instant, send_times
+from digests.appointments import FIRST_DAY, LAST_DAY, WEEKDAYS, cron_time, instant, send_times
 from digests.lifecycle import DigestError
 from digests.schedule import Approval, AtDeadline, Otherwise, Schedule
+
+D = TypeVar("D", bound=date)
 
 _WEEK: int = 7 * 24 * 60  # minutes
 
@@ -37,6 +39,8 @@ def _is_a_weekday(value: str | None) -> str | None:
 
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,59}")
+#: Addresses of the page, and the file of the holidays.
+_TAKEN: Final = frozenset({"new", "holidays"})
 
 
 def _is_a_name(value: str) -> str:
@@ -51,8 +55,20 @@ def _is_a_name(value: str) -> str:
 def _is_a_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # America is a folder of zones
         raise ValueError(f"{value!r} is no time zone; write one such as Europe/Berlin") from None
+    return value
+
+
+def _is_wall_time(value: time) -> time:
+    if value.tzinfo is not None:
+        raise ValueError("write a time such as 09:00, without an offset: zone says by whose clocks")
+    return value
+
+
+def _can_be_planned(value: D) -> D:
+    if not FIRST_DAY.year <= value.year <= LAST_DAY.year:
+        raise ValueError(f"write a year from {FIRST_DAY.year} to {LAST_DAY.year}")
     return value
 
 
@@ -64,11 +80,11 @@ class Terms(BaseModel):
     name: Annotated[str, AfterValidator(_is_a_name)]
     weekday: Annotated[str | None, AfterValidator(_is_a_weekday)] = None
     cron: Annotated[str | None, Field(max_length=120)] = None
-    at: time = time(9, 0)
+    at: Annotated[time, AfterValidator(_is_wall_time)] = time(9, 0)
     zone: Annotated[str, AfterValidator(_is_a_zone)] = "UTC"
-    starts_on: date | None = None
-    ends_on: date | None = None
-    paused_until: datetime | None = None
+    starts_on: Annotated[date, AfterValidator(_can_be_planned)] | None = None
+    ends_on: Annotated[date, AfterValidator(_can_be_planned)] | None = None
+    paused_until: Annotated[datetime, AfterValidator(_can_be_planned)] | None = None
     approval: Approval = Approval.editor
     approvals: Annotated[int, Field(ge=1, le=2)] = 1
     draft_before: Annotated[int, Field(ge=0, le=_WEEK)] = 24 * 60
@@ -122,6 +138,8 @@ class Terms(BaseModel):
 
 def add(session: Session, terms: Terms, *, now: datetime) -> Schedule:
     """A new schedule; its first turn is the first after *now*. Raises BadSchedule for a known name."""
+    if terms.name in _TAKEN:
+        raise BadSchedule(f"{terms.name} is taken by the schedules' page; write another name.")
     if session.exec(select(Schedule.id).where(col(Schedule.name) == terms.name)).first():
         raise BadSchedule(f"There is a schedule {terms.name} already.")
     fresh = Schedule(**terms.columns(), installed_at=now)
@@ -145,6 +163,13 @@ def edit(
     elif changes.get("weekday"):
         changes = {"cron": None} | changes
     terms = Terms.read(known | changes)
+    if changes.get("at") and terms.cron is not None:
+        wanted = Terms.read({"name": known["name"], "at": changes["at"]}).at
+        if wanted not in {known["at"], terms.at}:
+            raise BadSchedule(
+                f"The cron line says {terms.at:%H:%M}; write the hour there, as in {wanted.minute}"
+                f" {wanted.hour} {' '.join(terms.cron.split()[2:])}."
+            )
     before = Terms.of(schedule).model_dump(mode="json")
     after = terms.model_dump(mode="json")
     differs = [name for name in after if before[name] != after[name]]
@@ -185,7 +210,7 @@ def recurs(schedule: Schedule, *, now: datetime) -> bool:
 def date_of(said: str) -> date:
     """``2026-12-07``; raises BadSchedule."""
     try:
-        return date.fromisoformat(said)
+        return _planned(date.fromisoformat(said))
     except ValueError:
         raise BadSchedule(f"{said!r} is no date; write one such as 2026-12-07.") from None
 
@@ -193,9 +218,16 @@ def date_of(said: str) -> date:
 def moment_of(said: str, zone: str) -> datetime:
     """``2026-12-08T10:00`` by the clocks of *zone*, or with an offset of its own; raises BadSchedule."""
     try:
-        moment = datetime.fromisoformat(said)
+        moment = _planned(datetime.fromisoformat(said))
     except ValueError:
         raise BadSchedule(f"{said!r} is no moment; write one such as 2026-12-08T10:00.") from None
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     return instant(moment.date(), moment.time(), zone)
+
+
+def _planned(value: D) -> D:
+    try:
+        return _can_be_planned(value)
+    except ValueError as error:
+        raise BadSchedule(f"{value}: {error}.") from None

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import CursorResult, update
 from sqlmodel import Session, col, select
 
-from digests.appointments import clocks_of, instant, send_times
+from digests.appointments import FIRST_DAY, LAST_DAY, clocks_of, instant, send_times
 from digests.lifecycle import DigestError
-from digests.schedule import Occurrence, OccurrenceStatus, Schedule, store, turn_of
+from digests.schedule import LOOK_BACK, Occurrence, OccurrenceStatus, Schedule, store, turn_of
 
 
 class NoSuchTurn(DigestError):
@@ -35,21 +35,30 @@ class BadMove(DigestError):
     """The turn cannot go at that moment; the message says why."""
 
 
-def find_turn(session: Session, schedule: Schedule, on_date: date) -> Occurrence:
-    """The turn of *schedule* with that local date, stored or not; raises NoSuchTurn."""
-    known = session.exec(
+def find_turn(session: Session, schedule: Schedule, on_date: date, *, now: datetime) -> Occurrence:
+    """The turn of *schedule* with that local date, stored or not; raises NoSuchTurn.
+
+    One that is nobody's any more, or never was anybody's, is none: whoever leaves out last
+    year's Christmas means this year's.
+    """
+    if (known := _stored(session, schedule, on_date)) is not None:
+        return known
+    if not (schedule.enabled and FIRST_DAY <= on_date <= LAST_DAY):
+        raise NoSuchTurn(schedule.name, on_date)
+    moment = instant(on_date, schedule.at, clocks_of(schedule))
+    is_over = moment <= max(min(schedule.installed_at, now), now - LOOK_BACK)
+    just_before = moment - timedelta(microseconds=1)
+    if is_over or send_times(schedule, after=just_before, count=1) != [(on_date, moment)]:
+        raise NoSuchTurn(schedule.name, on_date)
+    return turn_of(schedule, on_date, moment)
+
+
+def _stored(session: Session, schedule: Schedule, on_date: date) -> Occurrence | None:
+    return session.exec(
         select(Occurrence).where(
             col(Occurrence.schedule_id) == schedule.id, col(Occurrence.on_date) == on_date
         )
     ).first()
-    if known is not None:
-        return known
-    moment = instant(on_date, schedule.at, clocks_of(schedule))
-    just_before = moment - timedelta(microseconds=1)
-    times = send_times(schedule, after=just_before, count=1) if schedule.enabled else []
-    if times != [(on_date, moment)]:
-        raise NoSuchTurn(schedule.name, on_date)
-    return turn_of(schedule, on_date, moment)
 
 
 def skip(  # noqa: PLR0913 - whose word, about what
@@ -173,7 +182,7 @@ def _change(session: Session, schedule: Schedule, turn: Occurrence, **values: ob
             setattr(turn, name, value)
         if store(session, turn):
             return
-        turn = find_turn(session, schedule, turn.on_date)
+        turn = _stored(session, schedule, turn.on_date) or turn
     changed: CursorResult[object] = session.execute(  # type: ignore[assignment]  # an UPDATE's result
         update(Occurrence)
         .where(col(Occurrence.id) == turn.id, col(Occurrence.status) == OccurrenceStatus.planned)

@@ -27,7 +27,7 @@ def skip(  # noqa: PLR0913 - whose word, about what
     Its comparisons wait for the next one, or with *drop* are left out for good.
     Raises NoSuchTurn, and TurnIsOver once it is being sent.
     """
-    turn = turns.find_turn(session, schedule, on_date)
+    turn = turns.find_turn(session, schedule, on_date, now=now)
     digest = _unsent(session, turn)
     before = {"status": digest.status if digest else turn.status}
     if digest is None:
@@ -43,7 +43,7 @@ def skip(  # noqa: PLR0913 - whose word, about what
 
 def restore(session: Session, schedule: Schedule, on_date: date, *, by: str, now: datetime) -> None:
     """Let a turn that was left out happen after all; one whose draft was cancelled stays out."""
-    turn = turns.find_turn(session, schedule, on_date)
+    turn = turns.find_turn(session, schedule, on_date, now=now)
     if session.exec(select(Digest.id).where(col(Digest.occurrence_id) == turn.id)).first():
         raise TurnIsOver(schedule.name, on_date, turn.status)
     before = {"status": turn.status, "dropped": turn.dropped}
@@ -59,7 +59,7 @@ def move(  # noqa: PLR0913 - the same, and where to
 
     True when the approval was taken back, for on another day it is another mail.
     """
-    turn = turns.find_turn(session, schedule, on_date)
+    turn = turns.find_turn(session, schedule, on_date, now=now)
     digest = _unsent(session, turn)
     before = _stands(turn, digest)
     wants_approval = False
@@ -70,7 +70,7 @@ def move(  # noqa: PLR0913 - the same, and where to
     else:
         wants_approval = _move(session, turn, digest, to=to, by=by, how="moved")
     session.flush()
-    turn = turns.find_turn(session, schedule, on_date)  # it has a row now
+    turn = turns.find_turn(session, schedule, on_date, now=now)  # it has a row now
     session.refresh(turn)
     after = _stands(turn, digest)
     _note(session, "turn.moved", schedule, on_date, by=by, before=before, after=after, now=now)
@@ -82,7 +82,7 @@ def run_now(session: Session, schedule: Schedule, on_date: date, *, by: str, now
 
     True when its approval was taken back, for on another day it is another mail.
     """
-    turn, wants_approval = turns.find_turn(session, schedule, on_date), False
+    turn, wants_approval = turns.find_turn(session, schedule, on_date, now=now), False
     digest = _unsent(session, turn)
     before = _stands(turn, digest)
     if digest is None:
@@ -106,8 +106,10 @@ def pause(
 
 
 def add_holiday(session: Session, on_date: date, name: str) -> None:
-    """Mark *on_date* wherever sends are listed; entering it twice changes nothing."""
-    name = name.strip()[:100]
+    """Mark *on_date* wherever sends are listed; entering it twice changes nothing. Raises BadSchedule."""
+    name = " ".join(name.split())[:100]
+    if not name:
+        raise BadSchedule("Say what the day is called.")
     known = select(Holiday.id).where(col(Holiday.on_date) == on_date, col(Holiday.name) == name)
     if not session.exec(known).first():
         session.add(Holiday(on_date=on_date, name=name))

@@ -129,6 +129,17 @@ def test_the_past_is_told_with_its_reasons() -> None:
         (("edit", "weekly", "zone=Mars"), "zone: 'Mars' is no time zone"),
         (("edit", "weekly", "late"), "write part=value"),
         (("holidays", "2026-12-25", "--forget"), "No holiday is entered on 2026-12-25"),
+        (("holidays", "2026-12-25", " "), "Say what the day is called"),
+        (("add", "holidays", "weekday=monday"), "taken by the schedules' page"),
+        (("add", "new", "weekday=monday"), "taken by the schedules' page"),
+        (("edit", "weekly", "zone=America"), "zone: 'America' is no time zone"),
+        (("edit", "weekly", "at=09:00+02:00"), "without an offset"),
+        (("edit", "weekly", "starts_on=9999-12-31"), "write a year from 2000 to 2199"),
+        (("edit", "weekly", "cron=0 9 * * mon", "at=10:30"), "as in 30 10 * * mon"),
+        (("skip", "weekly", "2025-12-29"), "no turn on 2025-12-29"),
+        (("skip", "weekly", "9999-12-27"), "write a year from 2000 to 2199"),
+        (("move", "weekly", MONDAY, "--to", "0001-01-01T00:00"), "write a year from 2000 to 2199"),
+        (("pause", "weekly", "--until", "9999-12-31"), "write a year from 2000 to 2199"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(words: tuple[str, ...], said: str) -> None:

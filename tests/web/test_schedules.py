@@ -85,10 +85,9 @@ class TestSingleTurns:
             answer = web.post(f"/schedules/weekly/{day}/{do}", data={"csrf": ada.csrf} | more)
             assert answer.status_code == 422, do
             assert 'role="alert"' in answer.text
-        assert (
-            web.post("/schedules/weekly/2020-01-01/skip", data={"csrf": ada.csrf}).status_code
-            == 422
-        )
+        for far in ("2020-01-01", "0001-01-01", "9999-12-31"):
+            answer = web.post(f"/schedules/weekly/{far}/skip", data={"csrf": ada.csrf})
+            assert answer.status_code == 422, far
         assert web.post(f"/schedules/nobody/{day}/skip", data={"csrf": ada.csrf}).status_code == 404
 
         assert coming(now) == before
