@@ -7,7 +7,10 @@ from kombu import Connection
 from kombu.exceptions import KombuError, OperationalError
 from redis.exceptions import RedisError
 
+from newsletter import queue_folder
 from newsletter.settings import settings
+
+queue_folder.take_over()
 
 log = structlog.get_logger()
 

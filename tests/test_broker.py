@@ -1,6 +1,9 @@
 """How many nudges wait, in a folder and in Redis; and what it means when nobody answers."""
 
+import threading
 from pathlib import Path
+from queue import Empty
+from typing import Any
 
 import pytest
 from kombu import Connection
@@ -10,6 +13,8 @@ from newsletter.settings import settings
 from tests.conftest import Configure
 from tests.processes import free_port
 from tests.servers import Redis
+
+# Each test of the folder has a queue of its own name: Kombu keeps for the whole process which are bound.
 
 
 @pytest.fixture(params=["a folder", "redis"])
@@ -34,6 +39,64 @@ def test_nudges_that_nobody_has_taken_are_counted() -> None:
         queue.put({"another": "nudge"})
 
     assert broker.waiting() == before + 2
+
+
+def test_a_message_in_a_folder_has_no_name_before_it_is_whole(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(home=str(tmp_path / "var"), broker_url="")
+    written = Path.write_text
+    halves: list[str] = []
+
+    def half_written(path: Path, content: str, **named: Any) -> int:
+        written(path, content[: len(content) // 2], **named)
+        with pytest.raises(Empty):
+            queue.get_nowait()
+        halves.append(path.name)
+        return written(path, content, **named)
+
+    with (
+        Connection(settings().broker, transport_options=broker.transport_options()) as connection,
+        connection.SimpleQueue("whole") as queue,
+    ):
+        monkeypatch.setattr(Path, "write_text", half_written)
+        queue.put({"a": "nudge"})
+
+        assert queue.get(timeout=5).payload == {"a": "nudge"}
+    assert halves
+
+
+def test_a_message_that_cannot_be_read_is_left_out(configure: Configure, tmp_path: Path) -> None:
+    configure(home=str(tmp_path / "var"), broker_url="")
+
+    with (
+        Connection(settings().broker, transport_options=broker.transport_options()) as connection,
+        connection.SimpleQueue("torn") as queue,
+    ):
+        (tmp_path / "var" / "queue" / "0_torn.torn.msg").touch()
+        queue.put({"a": "nudge"})
+
+        assert queue.get(timeout=5).payload == {"a": "nudge"}
+
+
+def test_tables_of_queues_are_read_again_while_they_are_written(
+    configure: Configure, tmp_path: Path
+) -> None:
+    configure(home=str(tmp_path / "var"), broker_url="")
+    options = broker.transport_options()
+    table = tmp_path / "var" / "queue" / "control" / "table.exchange"
+    table.touch()
+    writer = threading.Timer(0.2, table.write_text, ["[]"])
+    writer.start()
+
+    with (
+        Connection(settings().broker, transport_options=options) as connection,
+        connection.SimpleQueue("table") as queue,
+    ):
+        queue.put({"a": "nudge"})
+
+        assert queue.get(timeout=5).payload == {"a": "nudge"}
+    writer.join()
 
 
 def test_a_broker_that_is_away_is_no_error(configure: Configure) -> None:
