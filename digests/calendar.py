@@ -163,8 +163,7 @@ def _of_schedule(
     stored = [(turn, digest) for turn, digest in rows if _is_to_come(turn, digest, now=now)]
     turns: list[tuple[Occurrence, Digest | None]] = list(stored)
     if schedule.enabled:
-        # Paused turns are left out, so more of them are needed to show enough that go.
-        for day, moment in send_times(schedule, after=now, count=count + len(known)):
+        for day, moment in _recurring(schedule, count=count + len(known), now=now):
             if day not in known:
                 turns.append((turn_of(schedule, day, moment), None))
     turns.sort(key=lambda pair: pair[0].send_at)
@@ -178,6 +177,16 @@ def _of_schedule(
         shown.append(_coming(schedule, turn, digest, tuple(notes)))
         before = max(before, turn.send_at)
     return shown
+
+
+def _recurring(schedule: Schedule, *, count: int, now: datetime) -> list[tuple[date, datetime]]:
+    """The next *count* that go; before them, of those that a pause leaves out, no more than that."""
+    times = send_times(schedule, after=now, count=count)
+    until = schedule.paused_until
+    if until is None or until <= now:
+        return times
+    paused = [one for one in times if one[1] < until]
+    return paused + send_times(schedule, after=until - timedelta(microseconds=1), count=count)
 
 
 def _is_to_come(turn: Occurrence, digest: Digest | None, *, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
 from newsletter.settings import settings
+from newsletter.web import situation
 from tests.conftest import Configure
 from tests.processes import ROOT
 
@@ -74,6 +75,27 @@ def test_single_turns_are_left_out_put_back_moved_and_paused() -> None:
     }
     schedule("pause", "weekly", "--end")
     assert coming()[THIRD]["state"] == "recurs"
+
+
+def test_every_answer_to_what_comes_next_knows_what_was_left_out_moved_and_paused() -> None:
+    schedule("move", "weekly", THIRD, "--to", "2026-12-15T10:00")
+    schedule("pause", "weekly", "--until", "2027-06-01")
+    going = [one["utc"] for one in json.loads(schedule("--count", "10", "--json")) if one["goes"]]
+
+    assert len(going) == 10
+    assert going[:2] == ["2026-12-15T09:00:00+00:00", "2027-06-07T07:00:00+00:00"]
+    assert json.loads(schedule("show", "weekly", "--json"))["next"] == going[:3]
+    assert "# next: Tue 15 Dec, 10:00, 2026-12-15 09:00 UTC" in schedule("show", "weekly")
+    with reading() as session:
+        turn = situation.next_turn(session, now=utc_now())
+    assert turn is not None
+    assert turn.send_at.isoformat() == going[0]
+
+    schedule("skip", "weekly", THIRD)
+    with reading() as session:
+        turn = situation.next_turn(session, now=utc_now())
+    assert turn is not None
+    assert turn.send_at.isoformat() == going[1]
 
 
 def test_the_next_turn_is_the_one_that_has_its_draft_already() -> None:

@@ -9,7 +9,6 @@ import typer
 from sqlmodel import Session, col, select
 
 from digests import calendar, schedule_terms
-from digests.appointments import send_times
 from digests.schedule import Holiday
 from digests.schedule_files import as_toml, export, install
 from digests.schedule_terms import BadSchedule, Terms, by_name, date_of, in_words
@@ -70,8 +69,8 @@ def coming(
             (
                 one.schedule,
                 one.on_date,
-                one.hour.words + (" everywhere" if one.hour.is_everybodys_own else ""),
-                ("from " if one.hour.is_everybodys_own else "") + f"{one.send_at:%a %d %b %H:%M}",
+                _there(one),
+                _utc(one, "%a %d %b %H:%M"),
                 f"{one.state} {one.digest}" if one.digest else one.state,
                 "; ".join([*one.notes, *filter(None, [one.reason])]),
             )
@@ -89,15 +88,15 @@ def show(name: Name, as_json: AsJson = False) -> None:
     now = utc_now()
     with reading() as session:
         known = by_name(session, name)
-        times = send_times(known, after=now, count=3) if known.enabled else []
+        going = [one for one in calendar.coming(session, count=3, only=known, now=now) if one.goes]
         if as_json:
             said = Terms.of(known).model_dump(mode="json")
-            print_json(said | {"next": [moment.isoformat() for _, moment in times]})
+            print_json(said | {"next": [one.send_at.isoformat() for one in going]})
             return
         typer.echo(as_toml(known), nl=False)
         typer.echo(f"# {in_words(known)}")
-        for _, moment in times:
-            typer.echo(f"# next: {_local(moment, known.zone)}, {moment:%Y-%m-%d %H:%M} UTC")
+        for one in going:
+            typer.echo(f"# next: {_there(one)}, {_utc(one, '%Y-%m-%d %H:%M')} UTC")
 
 
 def add(name: Name, said: Said, by: By = "") -> None:
@@ -239,6 +238,14 @@ def _pairs(said: list[str]) -> dict[str, Any]:
             raise BadSchedule(f"{word}: write part=value, such as at=10:00.")
         pairs[part] = value or None
     return pairs
+
+
+def _there(one: calendar.Coming) -> str:
+    return one.hour.words + (" everywhere" if one.hour.is_everybodys_own else "")
+
+
+def _utc(one: calendar.Coming, form: str) -> str:
+    return ("from " if one.hour.is_everybodys_own else "") + one.send_at.strftime(form)
 
 
 def _local(moment: datetime, zone: str) -> str:

@@ -3,17 +3,16 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
-from digests import assembly
-from digests.appointments import send_times
-from digests.hours import Hour, hour_of, hour_of_digest
+from digests import assembly, calendar, schedule_terms
+from digests.hours import Hour
 from digests.models import Digest, DigestStatus
 from digests.receipt import Receipt, receipt
-from digests.schedule import Approval, Occurrence, OccurrenceStatus, Schedule
+from digests.schedule import Approval
 from newsletter.rendering.card import Card, card
 from subscribers.engagement import people_by_kind
 
@@ -97,52 +96,20 @@ def standing(session: Session) -> Standing | None:
 
 
 def next_turn(session: Session, *, now: datetime) -> Turn | None:
-    """The turn whose mail goes next, None when no schedule is on and nothing is planned."""
-    waiting = session.exec(
-        select(Occurrence, Schedule)
-        .join(Schedule, col(Schedule.id) == col(Occurrence.schedule_id))
-        .where(
-            col(Occurrence.status) == OccurrenceStatus.planned,
-            col(Occurrence.send_at) > now - timedelta(hours=1),
-        )
+    """The turn whose mail goes next, as the schedules' page has it; None when there is none."""
+    going = (one for one in calendar.coming(session, count=1, now=now) if one.goes)
+    if (one := next(going, None)) is None:
+        return None
+    by_editor = schedule_terms.by_name(session, one.schedule).approval is Approval.editor
+    return Turn(
+        schedule=one.schedule,
+        zone=one.zone,
+        cutoff_at=one.cutoff_at,
+        send_at=one.send_at,
+        hour=one.hour,
+        waits_for_editor=one.state == DigestStatus.draft if one.digest else by_editor,
+        digest=one.digest or "",
     )
-    turns = [
-        _turn(schedule, turn.sends_on or turn.on_date, turn.cutoff_at, turn.send_at)
-        for turn, schedule in waiting
-    ]
-    drafts = session.exec(
-        select(Digest, Schedule)
-        .join(Occurrence, col(Occurrence.id) == col(Digest.occurrence_id))
-        .join(Schedule, col(Schedule.id) == col(Occurrence.schedule_id))
-        .where(
-            col(Digest.status).in_((DigestStatus.draft, DigestStatus.approved)),
-            col(Digest.late_after) >= now,
-        )
-    )
-    for digest, schedule in drafts:
-        turns.append(
-            Turn(
-                schedule=schedule.name,
-                zone=digest.zone,
-                cutoff_at=digest.window_end,
-                send_at=digest.send_at,
-                hour=hour_of_digest(digest),
-                waits_for_editor=digest.status is DigestStatus.draft,
-                digest=digest.issue,
-            )
-        )
-    for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))):
-        taken = set(
-            session.exec(
-                select(col(Occurrence.on_date)).where(col(Occurrence.schedule_id) == schedule.id)
-            )
-        )
-        ahead = timedelta(minutes=schedule.draft_before)
-        for on_date, send_at in send_times(schedule, after=now, count=3):
-            if on_date not in taken:
-                turns.append(_turn(schedule, on_date, send_at - ahead, send_at))
-                break
-    return min(turns, key=lambda turn: turn.send_at, default=None)
 
 
 def as_json(edition: Standing | None, turn: Turn | None) -> dict[str, Any]:
@@ -229,18 +196,6 @@ def _closing(digest: Digest, books: Receipt) -> Step:
     if digest.status in _OVER and books.is_final:
         return Step("Books closed", "done", words, digest.finished_at)
     return Step("Books closed", "now", words)
-
-
-def _turn(schedule: Schedule, day: date, cutoff_at: datetime, send_at: datetime) -> Turn:
-    own = (day, schedule.at) if schedule.local_time else None
-    return Turn(
-        schedule=schedule.name,
-        zone=schedule.zone,
-        cutoff_at=cutoff_at,
-        send_at=send_at,
-        hour=hour_of(send_at, schedule.zone, own),
-        waits_for_editor=schedule.approval is Approval.editor,
-    )
 
 
 def _counted(number: int, noun: str) -> str:
