@@ -101,6 +101,20 @@ class TestWords:
     def test_phrases_that_filters_take_for_advertising(self, subject: str) -> None:
         assert only(wording.phrasing(an_edition(subject=subject))).severity is Severity.warning
 
+    def test_all_of_them_are_named_in_one_look(self) -> None:
+        pitched = an_edition(
+            opening="Act now!! A limited-time offer, so ACT NOW. Buy now, act now."
+        )
+        gaps = an_edition(opening="Hello [name], see TK and TK.", subject="TODO: a subject")
+
+        assert only(wording.phrasing(pitched)).says == (
+            "“Act now”, “!!”, “limited-time” and “Buy now” read like advertising, "
+            "to filters as to people."
+        )
+        subject, opening = wording.left_behind(gaps)
+        assert subject.says == "“TODO” was meant to be filled in."
+        assert opening.says == "“[name]” and “TK” were meant to be filled in."
+
     def test_a_reviewer_may_call_a_tool_free(self) -> None:
         subject = "Free weights, guaranteed dissents"
 

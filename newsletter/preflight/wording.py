@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from digests.edition import Edition
+from digests.english import listed
 from digests.facts import key_of
 from digests.headlines import PREHEADER_LENGTH, SUBJECT_LENGTH
 from newsletter.preflight.findings import Check, Finding, error, note, warning
@@ -89,11 +90,12 @@ def _preheader(edition: Edition) -> Iterator[Finding]:
 def phrasing(edition: Edition) -> Iterator[Finding]:
     """Advertising in the editor's own words."""
     for place, words in _editors_words(edition):
-        if pitch := _PITCHES.search(words):
+        if pitches := _named(_PITCHES, words):
             yield warning(
                 Check.phrasing,
                 place,
-                f"“{pitch[0]}” reads like advertising, to filters as to people.",
+                f"{listed(pitches)} {'reads' if len(pitches) == 1 else 'read'} like advertising, "
+                "to filters as to people.",
                 "Say it plainly.",
             )
     letters = [c for c in edition.subject if c.isalpha()]
@@ -119,12 +121,13 @@ def left_behind(edition: Edition) -> Iterator[Finding]:
             "Two sentences are enough; the first draft’s are among the versions.",  # noqa: RUF001 - print
         )
     for place, words in _editors_words(edition):
-        if gap := _LEFT_BEHIND.search(words):
+        if gaps := _named(_LEFT_BEHIND, words):
+            was, it = ("was", "it") if len(gaps) == 1 else ("were", "them")
             yield error(
                 Check.values,
                 place,
-                f"“{gap[0]}” was meant to be filled in.",
-                "Replace it, or take it away.",
+                f"{listed(gaps)} {was} meant to be filled in.",
+                f"Replace {it}, or take {it} away.",
             )
 
 
@@ -185,6 +188,14 @@ def _said_twice(edition: Edition) -> Iterator[Finding]:
                     "Quote another reviewer under one of them.",
                 )
             where.setdefault(key, entry.facts.title)
+
+
+def _named(pattern: re.Pattern[str], words: str) -> list[str]:
+    """Everything in *words* that *pattern* finds, in quotes, each once: one look names them all."""
+    found: dict[str, str] = {}
+    for one in pattern.finditer(words):
+        found.setdefault(one[0].casefold(), f"“{one[0]}”")
+    return list(found.values())
 
 
 def _editors_words(edition: Edition) -> list[tuple[str, str]]:
