@@ -122,6 +122,42 @@ def test_a_name_is_looked_up_once_for_each_hop_and_asked_where_it_was_then(site:
     assert Site.asked == ["HEAD /www", "HEAD /"]
 
 
+def test_a_name_that_is_looked_up_slowly_is_not_waited_for(site: int) -> None:
+    found = threading.Event()
+
+    def lookup(_host: str, _port: int) -> list[tuple[str, int]]:
+        found.wait(20)
+        return [("127.0.0.1", site)]
+
+    answer = ask("http://site.example/", sender="preflight", lookup=lookup, within=0.3)
+    found.set()
+
+    assert (answer.verdict, answer.said) == (Verdict.silent, "it does not answer in time")
+    assert Site.asked == []
+
+
+def test_a_site_with_an_address_that_is_dead_is_asked_at_the_next(site: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as dead:
+        nobody = dead.getsockname()[1]
+
+    answer = ask(
+        "http://site.example/",
+        sender="preflight",
+        lookup=lambda *_: [("127.0.0.1", nobody), ("127.0.0.1", site)],
+    )
+
+    assert answer.verdict is Verdict.answers
+
+
+def test_when_no_name_can_be_looked_up_the_site_is_not_blamed() -> None:
+    def lookup(_host: str, _port: int) -> list[tuple[str, int]]:
+        raise socket.gaierror(socket.EAI_AGAIN, "try again")
+
+    answer = ask("http://site.example/", sender="preflight", lookup=lookup)
+
+    assert answer == Answer(Verdict.silent, "its name cannot be looked up at the moment")
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -139,6 +175,10 @@ def test_a_name_is_looked_up_once_for_each_hop_and_asked_where_it_was_then(site:
         "::ffff:169.254.169.254",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::a00:1",
+        "64:ff9b:1:a00:0:100:909:909",
+        "fec0::1",
+        "192.0.0.192",
+        "168.63.129.16",
         "2002:7f00:1::",
         "ff02::1",
         "no address",

@@ -8,8 +8,21 @@ from urllib.parse import urlsplit
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-#: IPv6 in which IPv4 is wrapped: NAT64 (RFC 6052), its local prefix (RFC 8215).
-_NAT64: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+#: IPv6 in which IPv4 is wrapped: NAT64 (RFC 6052).
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+#: Not the internet's either, whatever the Python at hand says of them.
+_LOCAL: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # for protocols (RFC 6890); one cloud's metadata service answers there
+        "192.88.99.0/24",  # relays that are no more (RFC 7526)
+        "168.63.129.16/32",  # another cloud's, out of the range that it has bought
+        "64:ff9b:1::/48",  # NAT64 of a network's own (RFC 8215), wherever in it the IPv4 stands
+        "fec0::/10",  # private networks of old (RFC 3879)
+        "3fff::/20",  # for documents (RFC 9637)
+        "5f00::/16",  # for segment routing (RFC 9602)
+    )
+)
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -56,6 +69,7 @@ def is_public(address: str) -> bool:
     return all(
         one.is_global
         and not (one.is_multicast or one.is_reserved or one.is_loopback or one.is_link_local)
+        and not any(one in network for network in _LOCAL)
         for one in _unwrapped(known)
     )
 
@@ -65,7 +79,7 @@ def _unwrapped(address: _Address) -> Iterator[_Address]:
         yield address
         return
     inside = address.ipv4_mapped or address.sixtofour
-    if inside is None and any(address in network for network in _NAT64):
+    if inside is None and address in _NAT64:
         inside = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     if inside is None:
         yield address

@@ -1,8 +1,12 @@
 """One question to one link: politely, bounded, and only at the public address that was checked."""
 
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -118,11 +122,40 @@ class _Checked(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        address, port = self._lookup(host, port)[0]
-        stream = super().connect_tcp(
-            address, port, _left(self._until, timeout), local_address, socket_options
-        )
+        *others, last = self._found(host, port)
+        for address, at in others:
+            # A site with one address that is dead is reached at the next, as by browsers.
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return self._at(address, at, timeout, local_address, socket_options)
+        return self._at(*last, timeout, local_address, socket_options)
+
+    def _at(
+        self,
+        address: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[Any] | None,
+    ) -> httpcore.NetworkStream:
+        left = _left(self._until, timeout)
+        stream = super().connect_tcp(address, port, left, local_address, socket_options)
         return _Bounded(stream, self._until)
+
+    def _found(self, host: str, port: int) -> list[tuple[str, int]]:
+        """Where *host* is. The system's own lookup knows no deadline: one that is slow is left behind."""
+        answer: Future[list[tuple[str, int]]] = Future()
+
+        def look() -> None:
+            try:
+                answer.set_result(self._lookup(host, port))
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+                answer.set_exception(error)
+
+        threading.Thread(target=look, daemon=True).start()
+        try:
+            return answer.result(_left(self._until, _PATIENCE))
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("its name was not found in time") from None
 
 
 class _Bounded(httpcore.NetworkStream):
@@ -190,6 +223,8 @@ def _why(error: Exception) -> str:
         or "certificate" in str(error).lower()
     ):
         return "its certificate does not hold"
+    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+        return "its name cannot be looked up at the moment"
     if isinstance(error, (OSError, UnicodeError)):
         return "there is no such site"
     return "it takes no connection"
