@@ -1,10 +1,10 @@
 """What changed between two versions of an edition, in sentences; for words, both texts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from digests.draft import Draft, Place
-from digests.english import capital
+from digests.english import capital, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +99,10 @@ def _of_one(old: Place, new: Place, name: str) -> Iterator[Difference]:
     if old.note != new.note:
         yield Difference(f"changed the note on {name}", old.note or "", new.note or "")
     if old.quotes != new.quotes:
-        heard = "the usual two voices" if new.quotes is None else f"{len(new.quotes)} chosen voices"
-        yield Difference(f"quotes {heard} on {name}")
+        yield Difference(f"quotes {_heard(new.quotes)} on {name}")
+
+
+def _heard(quotes: Sequence[str] | None) -> str:
+    if quotes is None:
+        return "the usual two voices"
+    return counted(len(quotes), "chosen voice") if quotes else "nobody"

@@ -170,8 +170,26 @@ class Draft(_Value):
         taken_in = (*self.places, Place(revision_id=revision_id))
         return self._with(taken_in).model_copy(update={"left_out": left_out})
 
+    def order(self) -> tuple[tuple[int, bool], ...]:
+        """The comparisons as they stand, and which of them are pinned."""
+        return tuple((place.revision_id, place.pinned) for place in self.places)
+
+    def find(self, revision_id: int) -> Place | None:
+        """The place of that one; None when it is not in the edition."""
+        return next((one for one in self.places if one.revision_id == revision_id), None)
+
+    def note_on(self, revision_id: int) -> str | None:
+        """The note above that one, empty without one; None when it is not in the edition."""
+        found = self.find(revision_id)
+        return None if found is None else found.note or ""
+
+    def quotes_of(self, revision_id: int) -> tuple[str, ...] | None:
+        """The reviewers chosen under that one; None where nobody chose, or it is not in the edition."""
+        found = self.find(revision_id)
+        return None if found is None else found.quotes
+
     def _place(self, revision_id: int) -> Place:
-        found = next((one for one in self.places if one.revision_id == revision_id), None)
+        found = self.find(revision_id)
         if found is None:
             raise NotInIt
         return found

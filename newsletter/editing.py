@@ -1,6 +1,6 @@
 """An editor's change: made to the content as it stands, kept as a version, and written in the log."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import structlog
@@ -15,18 +15,31 @@ from newsletter.accounts import audit
 
 log = structlog.get_logger()
 
+#: The part of the content that a change writes over.
+Part = Callable[[Draft], object]
+
 
 def edit(  # noqa: PLR0913 - what, on which version, by whom and when
-    session: Session, digest: Digest, change: Edit, *, seen: int, by: str, now: datetime
+    session: Session,
+    digest: Digest,
+    change: Edit,
+    *,
+    seen: int,
+    by: str,
+    now: datetime,
+    over: Part | None = None,
 ) -> DigestVersion | None:
     """Apply *change* to *digest* as version *seen* had it; None when it changes nothing.
 
-    Refused (Overtaken) when somebody has saved since: nothing is overwritten. On
-    an approved edition the approval is taken back, and says so.
+    Refused (Overtaken) when somebody has saved since: nothing is overwritten. With
+    *over*, all that it writes over, only when that has become something else. On an
+    approved edition the approval is taken back, and says so.
     """
-    saved = versions.save(
-        session, digest, change(versions.read(session, digest)), seen=seen, by=by, now=now
-    )
+    stands = versions.read(session, digest)
+    wanted = change(stands)
+    if over is not None and _is_free(session, digest, over, stands, wanted, since=seen):
+        seen = digest.version
+    saved = versions.save(session, digest, wanted, seen=seen, by=by, now=now)
     if saved is not None:
         audit.note(
             session,
@@ -49,18 +62,48 @@ def reword(  # noqa: PLR0913 - the same
     Whatever others have saved since stays, and is no reason to refuse, unless it is
     one of these very words: then Overtaken, and nothing is overwritten.
     """
-    if seen != digest.version and _untouched(session, digest, named, since=seen):
-        seen = digest.version
-    return edit(session, digest, lambda draft: draft.reworded(**named), seen=seen, by=by, now=now)
+    return edit(
+        session,
+        digest,
+        lambda draft: draft.reworded(**named),
+        over=lambda draft: [getattr(draft, part) for part in named],
+        seen=seen,
+        by=by,
+        now=now,
+    )
 
 
-def _untouched(session: Session, digest: Digest, parts: Iterable[str], *, since: int) -> bool:
+def annotate(  # noqa: PLR0913 - the same
+    session: Session,
+    digest: Digest,
+    revision_id: int,
+    note: str,
+    *,
+    seen: int,
+    by: str,
+    now: datetime,
+) -> DigestVersion | None:
+    """Set the note on one comparison, as ``reword`` sets words: only another's note refuses it."""
+    return edit(
+        session,
+        digest,
+        lambda draft: draft.noted(revision_id, note),
+        over=lambda draft: draft.note_on(revision_id),
+        seen=seen,
+        by=by,
+        now=now,
+    )
+
+
+def _is_free(  # noqa: PLR0913 - what stood, stands and is wanted
+    session: Session, digest: Digest, over: Part, stands: Draft, wanted: Draft, *, since: int
+) -> bool:
+    if over(wanted) == over(stands):  # both wrote the same
+        return True
     try:
-        then = versions.at(session, digest, since)
+        return over(versions.at(session, digest, since)) == over(stands)
     except NoSuchVersion:
         return False
-    today = versions.read(session, digest)
-    return all(getattr(then, part) == getattr(today, part) for part in parts)
 
 
 def restore(  # noqa: PLR0913 - the same

@@ -105,7 +105,8 @@ class TestDifferences:
             (draft_of(A, B, C, D), ["took in Gus vs Hal"]),
             (draft_of(A, PINNED, C), ["pinned Cy vs Di"]),
             (draft_of(A, B, C).noted(C, "New."), ["changed the note on Ed vs Flo"]),
-            (draft_of(A, B, C).quoting(A, ["x"]), ["quotes 1 chosen voices on Ada vs Bob"]),
+            (draft_of(A, B, C).quoting(A, ["x"]), ["quotes one chosen voice on Ada vs Bob"]),
+            (draft_of(A, B, C).quoting(A, []), ["quotes nobody on Ada vs Bob"]),
             (draft_of(A, B), ["left out Ed vs Flo"]),
         ],
     )

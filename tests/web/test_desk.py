@@ -124,6 +124,36 @@ def test_the_second_of_two_editors_sees_both_texts_and_nothing_is_overwritten(
     assert standing().subject == "Hers, and two dissents"
 
 
+def test_of_two_notes_on_one_comparison_both_are_shown_and_other_changes_are_no_obstacle(
+    web: TestClient, ada: Staff
+) -> None:
+    [first, second, third] = [place.revision_id for place in standing().places]
+    of = "/desk/2026-W48/comparisons/{}".format
+    on_the_first = {"csrf": ada.csrf, "version": "1"}
+    note = on_the_first | {"do": "note"}
+
+    assert web.post(of(first), data=note | {"note": "Hers"}).status_code == 303
+    refused = web.post(of(first), data=note | {"note": "His"})
+    answers = [
+        web.post(of(second), data=note | {"note": "On another"}),
+        web.post(of(first), data=note | {"note": "Hers"}),  # the very same
+        web.post(of(third), data=on_the_first | {"do": "down"}),
+        web.post(of(third), data=on_the_first | {"do": "pin"}),
+        web.post(of(second), data=on_the_first | {"do": "quote", "voice": []}),
+    ]
+
+    assert refused.status_code == 409
+    assert "Note: theirs, as it stands</dt><dd>Hers</dd>" in refused.text
+    assert "Yours, not saved</dt><dd>His</dd>" in refused.text
+    assert [answer.status_code for answer in answers] == [303] * 5
+    assert [place.note for place in standing().places] == ["Hers", "On another", None]
+    # What somebody has seen to since is not left out unread, and not moved where it no longer stands.
+    leave = on_the_first | {"do": "leave-out", "reason": "Too much"}
+    assert web.post(of(first), data=leave).status_code == 409
+    assert web.post(of(second), data=on_the_first | {"do": "up"}).status_code == 409
+    assert web.post(of(second), data=on_the_first | {"do": "usual"}).status_code == 409
+
+
 def test_what_was_sent_is_shown_with_the_way_to_the_archive_and_nothing_to_press(
     web: TestClient, sent: Sent, now: datetime
 ) -> None:

@@ -139,11 +139,11 @@ def test_two_editors_at_once_see_each_other_and_overwrite_nothing(desk: AtTheDes
 
     # What Grace does where Ada writes nothing arrives by itself, and Ada's words are kept.
     ada.locator("summary", has_text="…").nth(2).click()
-    ada.get_by_label("Note, in Markdown").nth(2).fill("Half a note")
+    ada.locator("#why-3").fill("Half a reason")
     grace.get_by_role("button", name=f"Move down: {first}").click()
     expect(ada.locator("#said")).to_contain_text("Grace:", timeout=15_000)
     expect(ada.locator(".pairs-list .what").first).to_contain_text(second)
-    expect(ada.get_by_label("Note, in Markdown").nth(2)).to_have_value("Half a note")
+    expect(ada.locator("#why-3")).to_have_value("Half a reason")
 
     # Words of one are no obstacle to other words of the other.
     grace.get_by_label("Preheader").fill("A preheader by Grace, long enough to be one")
@@ -174,6 +174,61 @@ def test_two_editors_at_once_see_each_other_and_overwrite_nothing(desk: AtTheDes
     wait_until(
         lambda: standing().subject.startswith("A subject by Grace"), what="Grace's word", within=10
     )
+
+
+def test_a_note_is_saved_as_one_types_and_of_two_on_one_comparison_the_second_decides(
+    desk: AtTheDesk,
+) -> None:
+    ada, grace = desk("Ada"), desk("Grace")
+    for page in (ada, grace):
+        page.locator("summary", has_text="…").nth(2).click()
+        page.route("**/state.json", lambda route: route.abort())
+    hers, other = ada.locator("#note-3"), grace.locator("#note-3")
+
+    # No key is lost while it is saved, a space neither, and the caret stays where it is.
+    hers.press_sequentially("Ask **Ada** ", delay=30)
+    expect(ada.locator(".pairs-list li").nth(2)).to_contain_text("with a note")
+    hers.press_sequentially("first", delay=30)
+    expect(hers).to_have_value("Ask **Ada** first")
+    wait_until(lambda: standing().note_on(3) == "Ask **Ada** first", what="a save", within=10)
+
+    # Grace has not seen it: it stays, she is shown both, and both stay while other things are done.
+    other.fill("Ask Grace")
+    alert = grace.get_by_role("alert")
+    expect(alert).to_contain_text("Ask **Ada** first")
+    expect(alert).to_contain_text("Ask Grace")
+    grace.get_by_label("Preheader").fill("A preheader by Grace, long enough to be one")
+    wait_until(lambda: "by Grace" in standing().preheader, what="her preheader", within=10)
+    expect(alert).to_contain_text("Ask **Ada** first")
+    assert standing().note_on(3) == "Ask **Ada** first"
+
+    # What is taken goes over the text that was shown, and over no third.
+    hers.fill("Ask nobody")
+    wait_until(lambda: standing().note_on(3) == "Ask nobody", what="a save", within=10)
+    grace.get_by_role("button", name="Use my note instead").click()
+    expect(alert).to_contain_text("Ask nobody")
+    assert standing().note_on(3) == "Ask nobody"
+    grace.get_by_role("link", name="Keep their note").click()
+    expect(other).to_have_value("Ask nobody")
+    expect(alert).to_be_hidden()
+
+    # Whoever leaves the page leaves no half of it behind.
+    other.fill("Ask them both")
+    grace.get_by_role("link", name="Approve…").click()
+    grace.wait_for_url("**/approval")
+    assert standing().note_on(3) == "Ask them both"
+
+
+def test_a_refused_press_leaves_what_was_saved_saved(desk: AtTheDesk) -> None:
+    page = desk()
+    page.locator("summary", has_text="…").first.click()
+    for tick in page.locator("li[data-id]").first.get_by_role("checkbox").all():
+        tick.check()
+
+    page.get_by_role("button", name="Quote these").first.click()
+
+    expect(page.locator("#said")).to_contain_text("At most 4 voices")
+    expect(page.locator("#saved")).to_contain_text("Saved")
 
 
 def test_what_cannot_be_saved_is_said_and_kept_until_it_can(desk: AtTheDesk) -> None:

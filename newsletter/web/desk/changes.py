@@ -1,22 +1,23 @@
 """What an editor changes on the desk: words, order, one comparison. Each names the version it was made on."""
 
-from typing import Final
+from datetime import datetime
 
 from fastapi import APIRouter
+from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from digests import versions
-from digests.draft import Edit
+from digests.draft import Draft, Edit
 from digests.versions import Overtaken
 from newsletter import editing
+from newsletter.editing import Part
+from newsletter.web.desk import both
 from newsletter.web.desk.view import Looking, View, desk_page, edition
 from newsletter.web.doors import Now, Transaction
-from newsletter.web.staff import Editor, Form, StaffForm
+from newsletter.web.staff import Editor, Form, SignedIn, StaffForm
 
 router = APIRouter()
-
-_WORDS: Final = ("subject", "preheader", "opening")
 
 
 @router.post("/desk/{issue}/words")
@@ -24,14 +25,14 @@ def reword(  # noqa: PLR0913, PLR0917 - the doors it needs
     who: Editor, issue: str, form: StaffForm, session: Transaction, now: Now, view: Looking
 ) -> Response:
     """Subject, preheader, introduction: those that the form names."""
-    named = {part: form[part] for part in _WORDS if part in form}
+    named = {part: form[part] for part in both.NAMES if part in form}
     digest = edition(session, issue)
     try:
         editing.reword(session, digest, named, seen=seen(form), by=who.name, now=now)
     except Overtaken as refused:
         # Nothing was written: the page shows both texts, and the editor decides.
-        mine = versions.read(session, digest).reworded(**named)
-        return desk_page(who, digest, session, now, view=view, conflict=refused, mine=mine)
+        texts = tuple(both.of_words(versions.read(session, digest), named))
+        return desk_page(who, digest, session, now, view=view, conflict=refused, texts=texts)
     return _back(issue, view)
 
 
@@ -47,6 +48,7 @@ def reorder(  # noqa: PLR0913, PLR0917 - the doors it needs
             session,
             digest,
             lambda draft: draft.ordered(wanted),
+            over=Draft.order,
             seen=seen(form),
             by=who.name,
             now=now,
@@ -67,29 +69,65 @@ def change(  # noqa: PLR0913, PLR0917 - the doors it needs
     view: Looking,
 ) -> Response:
     """One comparison: ``do`` says what."""
-    edits: dict[str, Edit] = {
-        "up": lambda draft: draft.moved(revision_id, up=True),
-        "down": lambda draft: draft.moved(revision_id, up=False),
-        "lead": lambda draft: draft.led_by(revision_id),
-        "pin": lambda draft: draft.pinned(revision_id, on=True),
-        "unpin": lambda draft: draft.pinned(revision_id, on=False),
-        "note": lambda draft: draft.noted(revision_id, form.get("note", "")),
-        "quote": lambda draft: draft.quoting(revision_id, form.all("voice")),
-        "usual": lambda draft: draft.quoting(revision_id, None),
-        "take-in": lambda draft: draft.including(revision_id),
-        "refresh": lambda draft: draft.refreshed(revision_id, to=number(form.get("to", ""))),
-        "leave-out": lambda draft: draft.without(
-            revision_id, reason=form.get("reason", ""), by=who.name, now=now
+    edits: dict[str, tuple[Edit, Part]] = {
+        "up": (lambda draft: draft.moved(revision_id, up=True), Draft.order),
+        "down": (lambda draft: draft.moved(revision_id, up=False), Draft.order),
+        "lead": (lambda draft: draft.led_by(revision_id), Draft.order),
+        "pin": (lambda draft: draft.pinned(revision_id, on=True), Draft.order),
+        "unpin": (lambda draft: draft.pinned(revision_id, on=False), Draft.order),
+        "quote": (
+            lambda draft: draft.quoting(revision_id, form.all("voice")),
+            lambda draft: draft.quotes_of(revision_id),
+        ),
+        "usual": (
+            lambda draft: draft.quoting(revision_id, None),
+            lambda draft: draft.quotes_of(revision_id),
+        ),
+        "take-in": (
+            lambda draft: draft.including(revision_id),
+            lambda draft: draft.find(revision_id) is None,
+        ),
+        "refresh": (
+            lambda draft: draft.refreshed(revision_id, to=number(form.get("to", ""))),
+            lambda draft: draft.find(revision_id) is None,
+        ),
+        "leave-out": (
+            lambda draft: draft.without(
+                revision_id, reason=form.get("reason", ""), by=who.name, now=now
+            ),
+            lambda draft: draft.find(revision_id),
         ),
     }
+    if form.get("do") == "note":
+        return annotate(who, issue, revision_id, form, session, now, view)
     wanted = edits.get(form.get("do", ""))
     if wanted is None:
         raise HTTPException(422, "Say what is to be done with the comparison.")
     digest = edition(session, issue)
     try:
-        editing.edit(session, digest, wanted, seen=seen(form), by=who.name, now=now)
+        made, over = wanted
+        editing.edit(session, digest, made, over=over, seen=seen(form), by=who.name, now=now)
     except Overtaken as refused:
         return desk_page(who, digest, session, now, view=view, conflict=refused)
+    return _back(issue, view)
+
+
+def annotate(  # noqa: PLR0913, PLR0917 - as ``change``, whose form it is
+    who: SignedIn,
+    issue: str,
+    revision_id: int,
+    form: Form,
+    session: Session,
+    now: datetime,
+    view: View,
+) -> Response:
+    """The note on one comparison: text, of which a second editor sees both."""
+    digest, note = edition(session, issue), form.get("note", "")
+    try:
+        editing.annotate(session, digest, revision_id, note, seen=seen(form), by=who.name, now=now)
+    except Overtaken as refused:
+        texts = tuple(both.of_a_note(versions.read(session, digest), revision_id, note))
+        return desk_page(who, digest, session, now, view=view, conflict=refused, texts=texts)
     return _back(issue, view)
 
 

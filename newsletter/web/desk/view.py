@@ -1,5 +1,6 @@
 """How the desk is looked at, as its address says it, and the page that shows it that way."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -8,12 +9,12 @@ from fastapi import Depends
 from sqlmodel import Session
 from starlette.responses import Response
 
-from digests.draft import Draft
 from digests.models import Digest
 from digests.versions import Overtaken
 from newsletter import production
 from newsletter.accounts.models import Role
 from newsletter.web.desk import finding
+from newsletter.web.desk.both import Both
 from newsletter.web.desk.mail import eyes, sight
 from newsletter.web.desk.page import desk
 from newsletter.web.pages import QUIET
@@ -66,9 +67,9 @@ def desk_page(  # noqa: PLR0913 - what the page shows
     find: str = "",
     search: str = "",
     conflict: Overtaken | None = None,
-    mine: Draft | None = None,
+    texts: Sequence[Both] = (),
 ) -> Response:
-    """The desk of *digest*; after a refused save, with *mine* beside what stands."""
+    """The desk of *digest*; after a refused save, with both *texts* of each part."""
     found = finding.find(session, find, who=who) if find.strip() else None
     if found and len(found.readers) == 1:
         through, found = found.readers[0], None
@@ -92,7 +93,7 @@ def desk_page(  # noqa: PLR0913 - what the page shows
         report=_report_of(who, digest),
         search=search,
         conflict=conflict,
-        mine=mine,
+        texts=texts,
         text=sight(session, digest, through, now=now).text if view.width == "text" else "",
     )
 

@@ -4,20 +4,24 @@
   const desk = document.getElementById("desk");
   const words = document.getElementById("words");
   const REGIONS = ["state", "conflict", "suggestions", "comparisons", "preflight", "looking", "inbox"];
+  const WORDS = ["subject", "preheader", "opening"];
   const PAUSE = 700; // milliseconds after the last key
   const POLL = 4000;
   const ACCEPT = { Accept: "application/json, text/html" };
 
-  // Words that are newer here than in the store, each with the version on which they were written.
+  // Words and notes that are newer here than in the store, each with the version on which they were written.
   const dirty = new Map();
   const touched = new Set(); // ids of other fields with something in them that was not sent
   let waiting = null;
   let queue = Promise.resolve();
   let held = false; // while a comparison is being dragged its list must not change under the hand
+  let composing = false; // nor a note while a letter of it is put together from several keys
 
   const field = (name) => document.getElementById(name);
   const version = () => Number(desk.dataset.version);
   const length = (text) => [...text].length;
+  const isNote = (one) => Boolean(one) && one.id.startsWith("note-");
+  const plain = (text) => text.replace(/\s+/g, " ").trim();
 
   function say(text, bad = false) {
     const said = document.getElementById("said");
@@ -27,7 +31,9 @@
 
   function saving(text) {
     const saved = document.getElementById("saved");
+    const stood = saved ? saved.textContent : "";
     if (saved) saved.textContent = text;
+    return stood;
   }
 
   // ---- taking in a page: what changed is exchanged, what is being written stays ----
@@ -58,17 +64,34 @@
   }
 
   function keepTyped() {
-    const kept = [...touched].map((id) => [id, field(id)]).filter(([, one]) => one);
-    return kept.map(([id, one]) => [id, one.type === "checkbox" ? one.checked : one.value]);
+    const ids = new Set([...touched, ...dirty.keys()].filter((id) => !WORDS.includes(id)));
+    if (isNote(document.activeElement)) ids.add(document.activeElement.id);
+    return [...ids].map(field).filter(Boolean).map((old) => [old.id, old, old.scrollTop]);
   }
 
   function giveBack(kept) {
-    for (const [id, value] of kept) {
+    for (const [id, old, scrolled] of kept) {
       const one = field(id);
-      if (!one) touched.delete(id);
-      else if (one.type === "checkbox") one.checked = value;
-      else one.value = value;
+      if (!one) {
+        touched.delete(id);
+        dirty.delete(id);
+      } else if (one.type === "checkbox") one.checked = old.checked;
+      else if (!isNote(one)) one.value = old.value;
+      else {
+        one.style.cssText = old.style.cssText; // as large as it was pulled
+        if (dirty.has(id) || plain(one.value) === plain(old.value)) one.value = old.value;
+        one.scrollTop = scrolled;
+      }
     }
+  }
+
+  // Of two texts between which nobody has chosen yet, both stay in sight.
+  function stillToChoose(there) {
+    if (there.querySelector("[role=alert]")) return false;
+    const here = [...document.querySelectorAll("#conflict [data-part]")];
+    const open = here.filter((one) => dirty.has(one.dataset.part));
+    if (open.length) here.filter((one) => !open.includes(one)).forEach((one) => one.remove());
+    return open.length > 0;
   }
 
   function takeFrame(page) {
@@ -110,7 +133,8 @@
     for (const id of REGIONS) {
       const here = document.getElementById(id);
       const there = page.getElementById(id);
-      if (here && there && !(held && id === "comparisons")) here.replaceWith(document.adoptNode(there));
+      const stays = (id === "comparisons" && (held || composing)) || (id === "conflict" && there && stillToChoose(there));
+      if (here && there && !stays) here.replaceWith(document.adoptNode(there));
     }
     for (const key of open) {
       const again = document.getElementById(key) || desk.querySelector(`li[data-id="${key}"] details`);
@@ -119,7 +143,7 @@
     giveBack(typed);
     takeFrame(page);
     const form = page.getElementById("words");
-    for (const name of ["subject", "preheader", "opening"]) {
+    for (const name of WORDS) {
       if (!dirty.has(name)) show(field(name), form.elements[name].value);
       count(name);
     }
@@ -132,7 +156,6 @@
 
   // Spaces that the store drops stay under the hand that has just typed one, and so does the caret.
   function show(one, value) {
-    const plain = (text) => text.replace(/\s+/g, " ").trim();
     if (one === document.activeElement && plain(one.value) === plain(value)) return;
     if (one.value !== value) one.value = value;
   }
@@ -163,7 +186,7 @@
     queue = done.catch((error) => {
       const lost = error instanceof TypeError; // fetch's word for "no connection"
       say(lost ? "No connection. What you typed is kept here, and saved as soon as there is one." : error.message, true);
-      saving("Not saved");
+      if (dirty.size) saving("Not saved");
       if (lost && dirty.size) soon(3000);
     });
     return done.then(() => true, () => false);
@@ -174,8 +197,11 @@
     return inTurn(async () => {
       const data = make();
       if (!data) return;
-      saving("Saving …");
-      const answer = await ask(address(), { method: "POST", body: new URLSearchParams(data) });
+      const stood = saving("Saving …");
+      const answer = await ask(address(), { method: "POST", body: new URLSearchParams(data) }).catch((error) => {
+        saving(stood);
+        throw error;
+      });
       if (answer.ok) {
         say("");
         after(new DOMParser().parseFromString(answer.html, "text/html").getElementById("desk"));
@@ -185,7 +211,7 @@
     });
   }
 
-  function savedWords(sent) {
+  function savedTyped(sent) {
     return (fresh) => {
       for (const [name, value] of Object.entries(sent)) {
         if (field(name).value === value) dirty.delete(name);
@@ -194,25 +220,35 @@
     };
   }
 
-  // Words written on the same version go together; empty subjects wait until there is one.
-  function saveWords() {
-    const bases = new Set(dirty.values());
+  // Words written on the same version go together; empty subjects wait until there is one. Each note goes by itself.
+  function saveTyped() {
+    const notes = [...dirty.keys()].filter((id) => !WORDS.includes(id)).map(saveNote);
+    const bases = new Set(WORDS.filter((name) => dirty.has(name)).map((name) => dirty.get(name)));
     const all = [...bases].map((base) => {
       const sent = {};
       return post(() => words.action, () => {
-        const names = [...dirty].filter(([name, on]) => on === base && (name !== "subject" || field(name).value.trim()));
+        const names = [...dirty].filter(([name, on]) => WORDS.includes(name) && on === base && (name !== "subject" || field(name).value.trim()));
         if (!names.length) return null;
         for (const [name] of names) sent[name] = field(name).value;
         return { csrf: words.elements.csrf.value, version: base, ...sent };
-      }, (fresh) => savedWords(sent)(fresh));
+      }, savedTyped(sent));
     });
     if (dirty.has("subject") && !field("subject").value.trim()) say("A mail needs a subject; the old one stands until there is one.", true);
-    return Promise.all(all).then(() => !dirty.size);
+    return Promise.all([...notes, ...all]).then(() => !dirty.size);
+  }
+
+  function saveNote(id) {
+    const sent = {};
+    return post(() => field(id).form.getAttribute("action"), () => {
+      if (!dirty.has(id) || !field(id)) return null;
+      sent[id] = field(id).value;
+      return { csrf: words.elements.csrf.value, version: dirty.get(id), do: "note", note: sent[id] };
+    }, savedTyped(sent));
   }
 
   function soon(after = PAUSE) {
     clearTimeout(waiting);
-    waiting = setTimeout(saveWords, after);
+    waiting = setTimeout(() => composing ? soon() : saveTyped(), after);
   }
 
   words.addEventListener("input", (event) => {
@@ -223,9 +259,15 @@
     soon();
   });
 
-  desk.addEventListener("input", (event) => {
-    if (event.target.id && !words.contains(event.target)) touched.add(event.target.id);
+  desk.addEventListener("input", ({ target }) => {
+    if (!target.id || words.contains(target)) return;
+    if (!isNote(target)) return void touched.add(target.id);
+    if (!dirty.has(target.id)) dirty.set(target.id, version());
+    saving("Not saved yet");
+    soon();
   });
+  desk.addEventListener("compositionstart", () => { composing = true; });
+  desk.addEventListener("compositionend", () => { composing = false; });
 
   desk.addEventListener("submit", (event) => {
     const form = event.target;
@@ -233,19 +275,20 @@
       if (!dirty.size) return;
       event.preventDefault();
       const pressed = event.submitter;
-      saveWords().then((saved) => saved && form.requestSubmit(pressed));
+      saveTyped().then((saved) => saved && form.requestSubmit(pressed));
       return;
     }
     event.preventDefault();
     clearTimeout(waiting);
-    if (form === words) return void saveWords();
+    if (form === words || [...form.elements].some(isNote)) return void saveTyped();
     if (form.method === "get") return void look(`${form.action}?${new URLSearchParams(new FormData(form))}`, form);
     const data = new FormData(form, event.submitter);
     const takes = form.dataset.takes;
     const mine = [...form.elements].map((one) => one.id).filter(Boolean);
     const action = form.getAttribute("action");
-    saveWordsBut(takes).then(() => post(() => action, () => {
-      data.set("version", desk.dataset.version);
+    saveAllBut(takes).then(() => post(() => action, () => {
+      // Of two texts, one's own goes over the one that was shown beside it, and over no third.
+      if (!form.closest("#conflict")) data.set("version", desk.dataset.version);
       return data;
     }, () => {
       if (takes) dirty.delete(takes);
@@ -254,11 +297,11 @@
     }));
   });
 
-  // What was typed is saved before anything else is asked for, save the words that are about to be replaced.
-  function saveWordsBut(name) {
+  // What was typed is saved before anything else is asked for, save what is about to be replaced.
+  function saveAllBut(name) {
     const refused = document.querySelector("#conflict [data-part]");
     if (refused || (name && dirty.has(name) && dirty.size === 1)) return Promise.resolve(false);
-    return saveWords();
+    return saveTyped();
   }
 
   // ---- looking at it otherwise: no reload, and the address says it ----
@@ -279,7 +322,7 @@
     const leaves = event.target.closest("a[data-leaves]");
     if (leaves && dirty.size) {
       event.preventDefault();
-      saveWords().then((saved) => saved && location.assign(leaves.href));
+      saveTyped().then((saved) => saved && location.assign(leaves.href));
       return;
     }
     if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || !(keeps || tab)) return;
@@ -314,7 +357,7 @@
   window.theDesk = {
     say,
     hold: (on) => { held = on; },
-    order: (address, ids) => saveWordsBut().then(() => post(() => address, () => {
+    order: (address, ids) => saveAllBut().then(() => post(() => address, () => {
       const data = new URLSearchParams({ csrf: words.elements.csrf.value, version: desk.dataset.version });
       for (const id of ids) data.append("order", id);
       return data;
