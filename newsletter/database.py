@@ -164,11 +164,25 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the database stands at the newest migration."""
+    """Whether the database has all that this version needs: it stands at its newest migration or past it.
+
+    A newer version only adds to the schema, so this one serves on it: while that version is brought
+    in host by host, and after a way back.
+    """
+    at = stands_at(connection)
+    return at is not None and at.isdecimal() and int(at) >= int(newest_migration())
+
+
+def is_ahead(connection: Connection) -> bool:
+    """Whether a newer version than this one has migrated the database."""
+    return is_current(connection) and stands_at(connection) != newest_migration()
+
+
+def stands_at(connection: Connection) -> str | None:
+    """The number of the last migration that the database has had; None where there is no store yet."""
     if not inspect(connection).has_table("alembic_version"):
-        return False
-    at = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
-    return list(at) == [newest_migration()]
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
 @cache

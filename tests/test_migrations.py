@@ -8,6 +8,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -26,15 +27,29 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
 )
 from sqlmodel import SQLModel
+from typer.testing import CliRunner
 
 from digests.ballots import Standing
 from digests.intake import take_in
-from newsletter.database import engine, migrate, open_engine, unit_of_work
+from newsletter.cli import app
+from newsletter.clock import utc_now
+from newsletter.database import (
+    engine,
+    is_ahead,
+    is_current,
+    migrate,
+    open_engine,
+    unit_of_work,
+)
+from newsletter.doctor.machine import examine_machine
+from newsletter.web.health import checked_parts
 from tests.conftest import Configure
 from tests.mails import the_pages
 from tests.processes import ROOT
+from tests.test_deployment import filled
 
 #: The indexes by which people are found.
 BY_EXPRESSION: Final = {"ix_subscriber_address", "ix_subscriber_name", "ix_subscriber_domain"}
@@ -80,6 +95,42 @@ def test_of_many_who_come_first_one_migrates_and_the_others_find_it_done(empty: 
     for one in engines:
         assert inspect(one).has_table("delivery")
         one.dispose()
+
+
+@pytest.mark.parametrize("settings_of", ["embedded", "production"])
+def test_on_a_newer_versions_tables_this_one_serves_on_and_changes_nothing(
+    empty: str, settings_of: str, configure: Configure, tmp_path: Path
+) -> None:
+    """It only adds to them: so that it may migrate while we serve, and so that there is a way back."""
+    made = open_engine(empty)
+    migrate(made)
+    with made.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    made.dispose()
+    own = filled() if settings_of == "production" else {}
+    configure(**{name.removeprefix("NEWSLETTER_").lower(): said for name, said in own.items()})
+    configure(database_url=empty, home=tmp_path)
+
+    told = CliRunner().invoke(app, ["migrate"])
+
+    assert told.exit_code == 0, told.output
+    assert "newer version" in told.output
+    assert checked_parts()["migrations"] == "ok"
+    found = {one.what: one for one in examine_machine(clock=utc_now)}
+    assert found["migrations"].good is True
+    assert "newer version" in found["migrations"].says
+
+
+def test_tables_of_another_program_are_never_taken_for_ours(empty: str) -> None:
+    foreign = open_engine(empty)
+    with foreign.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('ae1027a6acf')"))
+
+    with foreign.connect() as connection:
+        assert not is_current(connection)
+        assert not is_ahead(connection)
+    foreign.dispose()
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -16,7 +16,7 @@ from digests.schedule_files import install
 from newsletter import instance
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
-from newsletter.database import engine, migrate, unit_of_work
+from newsletter.database import engine, is_ahead, migrate, unit_of_work
 from newsletter.launch import LaunchError, Service, taken, until_stopped
 from newsletter.logs import set_up_logging
 from newsletter.secrets import sandbox_keys
@@ -205,7 +205,15 @@ def sandbox() -> None:
 def migrate_database() -> None:
     """Bring the database to the newest schema; safe to repeat, and from several hosts at once.
 
+    One that a newer version has migrated stays as it is: this one runs on it.
+
     Example: `newsletter migrate`
     """
     migrate(engine())
-    typer.echo("The database is at the newest schema.")
+    with engine().connect() as connection:
+        ahead = is_ahead(connection)
+    typer.echo(
+        "The database has a newer version's schema, on which this one runs; it stays as it is."
+        if ahead
+        else "The database is at the newest schema."
+    )

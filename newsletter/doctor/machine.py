@@ -10,7 +10,7 @@ from typing import Final
 
 import redis
 from redis.exceptions import RedisError
-from sqlalchemy import make_url, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
@@ -57,7 +57,7 @@ def _store(clock: Clock) -> Iterator[Check]:
             is_current = database.is_current(connection)
             yield Check("database", good=True, says="The database answers.")
             yield (
-                Check("migrations", good=True, says="Its tables are those of this version.")
+                Check("migrations", good=True, says=_whose_tables(connection))
                 if is_current
                 else Check(
                     "migrations",
@@ -78,6 +78,12 @@ def _store(clock: Clock) -> Iterator[Check]:
             says=f"The database does not answer ({type(error).__name__}).",
             fix="See that it runs, and that `NEWSLETTER_DATABASE_URL` leads to it.",
         )
+
+
+def _whose_tables(connection: Connection) -> str:
+    if database.is_ahead(connection):
+        return "Its tables are those of a newer version, on which this one runs as well."
+    return "Its tables are those of this version."
 
 
 def _one_clock(execute: Callable[..., object], clock: Clock) -> Check:

@@ -44,7 +44,7 @@ def restore(source: Path, *, by: str, now: datetime, progress: Progress) -> Mani
         if manifest.revision > newest_migration():
             raise KeepingError(
                 f"{source.name} stands at migration {manifest.revision}, which this version does "
-                "not know: restore it with the version that made it, or a newer one."
+                "not know: restore it with a newer one, which does."
             )
         how = postgresql if kind == "postgresql" else sqlite
         how.refuse_unless_empty(url)

@@ -2,13 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -86,10 +81,10 @@ def _store() -> dict[str, str]:
     try:
         with database.reading() as session:
             session.connection().execute(text("SELECT 1"))
-            stands_at = set(MigrationContext.configure(session.connection()).get_current_heads())
+            is_current = database.is_current(session.connection())
     except (SQLAlchemyError, OSError):
         return dict(_SILENT)
-    if stands_at == _newest():
+    if is_current:
         return dict(_WELL)
     return {
         "database": "ok",
@@ -105,10 +100,3 @@ def _life(known: Life) -> str:
     return (
         f"No {what} has been seen since {known.last_seen_at:%Y-%m-%d %H:%M:%S} UTC; {consequence}."
     )
-
-
-@lru_cache
-def _newest() -> set[str]:
-    config = Config()
-    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
-    return set(ScriptDirectory.from_config(config).get_heads())

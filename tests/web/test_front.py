@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Outcome
 from digests.schedule import OccurrenceStatus, Schedule, plan_turn
-from newsletter import pulse
+from newsletter import database, pulse
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
@@ -228,7 +228,7 @@ def test_health_says_that_all_is_well(web: TestClient) -> None:
 
 
 def test_health_names_the_part_that_fails(web: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_newest", lambda: {"a later one"})
+    monkeypatch.setattr(database, "newest_migration", lambda: "9999")
 
     answer = web.get("/health")
 
