@@ -17,12 +17,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from newsletter import secrets as kept
 from newsletter.accounts import audit, codes
 from newsletter.secrets import FORMER, NAMES
-from newsletter.settings import Settings, settings
+from newsletter.settings import Settings, production, settings
+from subscribers.models import Subscriber, Suppression
 
 
 class SecretsError(Exception):
@@ -96,6 +97,24 @@ def known() -> list[Secret]:
         if urlsplit(getattr(now, name)).password
     ]
     return [_described(now, name) for name in names]
+
+
+def refuse_what_can_still_be_changed(session: Session) -> None:
+    """Refuse a suppression secret that others may know, as long as nobody is on the list.
+
+    From the first person on it must stay as it is, and only the doctor objects. Raises SecretsError.
+    """
+    now = settings()
+    name = "suppression_secret"
+    if now.is_embedded or not (why := production.why_weak(now, name)):
+        return
+    for table in (Subscriber, Suppression):
+        if session.exec(select(table).limit(1)).first() is not None:
+            return
+    raise SecretsError(
+        f"NEWSLETTER_{name.upper()} {why}. Set it to what `openssl rand -base64 32` prints now, while "
+        "nobody is on the list: from the first person on it must stay."
+    )
 
 
 def rotate(session: Session, name: str, *, by: str, now: datetime) -> Rotated:

@@ -18,11 +18,12 @@ from newsletter.accounts import audit, codes, register
 from newsletter.accounts.audit import Wanted
 from newsletter.accounts.models import Account, Role
 from newsletter.cli import app
-from newsletter.database import open_engine, unit_of_work
+from newsletter.database import engine, open_engine, unit_of_work
 from newsletter.doctor.machine import examine_machine
 from newsletter.links import Purpose
 from newsletter.rotation import SecretsError, Source
-from newsletter.settings import Settings, settings
+from newsletter.secrets import FORMER
+from newsletter.settings import Settings, SettingsError, settings
 from newsletter.settings.providers import ProviderSettings
 from subscribers.models import Subscriber
 from tests.conftest import Configure, forget
@@ -228,13 +229,70 @@ class TestThoseThatComeFromSettings:
     def test_a_secret_that_the_list_could_not_hold_is_refused(
         self, configure: Configure, now: datetime
     ) -> None:
-        configure(link_secret="with, a comma")
+        configure(link_secret="with, a comma and otherwise long enough")
         with pytest.raises(SecretsError, match="comma"):
             rotate("link_secret", now)
 
     def test_one_that_is_not_there_is_met_with_those_that_are(self, now: datetime) -> None:
         with pytest.raises(SecretsError, match="there are link_secret, suppression_secret"):
             rotate("resend_token", now)
+
+
+class TestWhatNothingStartsWith:
+    @pytest.mark.parametrize("name", ["link_secret", "site_token"])
+    @pytest.mark.parametrize(
+        ("secret", "says"),
+        [
+            ("Example-that-is-long-enough-but-known", "is an example"),
+            ("short", "has fewer than 24 characters"),
+            (PRODUCTION["suppression_secret"], "is the same as NEWSLETTER_SUPPRESSION_SECRET"),
+        ],
+    )
+    def test_a_secret_that_others_may_know_is_refused_with_the_way_out(
+        self, name: str, secret: str, says: str, sqlite_database: str, configure: Configure
+    ) -> None:
+        configure(**PRODUCTION | {"database_url": sqlite_database, name: secret})
+
+        with pytest.raises(SettingsError) as refused:
+            settings()
+
+        assert str(refused.value).startswith(f"NEWSLETTER_{name.upper()} {says}. Set it to ")
+        assert secret not in str(refused.value)
+        former = FORMER[name]
+        assert f"NEWSLETTER_{former.upper()} to what it was" in str(refused.value)
+        # What it says is done, and what was made with the one before is good still.
+        configure(**{name: "n" * 32, former: secret})
+        assert getattr(settings(), former).get_secret_value() == secret
+
+    def test_the_embedded_defaults_own_is_refused_where_it_lies(
+        self, home: Path, sqlite_database: str, configure: Configure
+    ) -> None:
+        assert engine()
+        kept = json.loads((home / "secrets.json").read_text())
+        configure(**PRODUCTION | {"database_url": sqlite_database, "home": home})
+
+        configure(site_token=kept["site_token"])
+
+        with pytest.raises(SettingsError, match="SITE_TOKEN is the one of the embedded default"):
+            settings()
+
+    @pytest.mark.parametrize("command", ["migrate", "worker", "beat"])
+    def test_a_suppression_secret_that_others_may_know_is_refused_until_somebody_is_on_the_list(
+        self, command: str, sqlite_database: str, configure: Configure, now: datetime
+    ) -> None:
+        """From then on it must stay, and a service that runs must not be kept from starting."""
+        weak = PRODUCTION | {"database_url": sqlite_database, "suppression_secret": "short"}
+        configure(**weak)
+
+        refused = CliRunner().invoke(app, [command])
+
+        assert isinstance(refused.exception, SecretsError)
+        said = str(refused.exception)
+        assert said.startswith("NEWSLETTER_SUPPRESSION_SECRET has fewer than 24 characters. Set it")
+        with unit_of_work() as session:
+            a_reader(session, now=now)
+            rotation.refuse_what_can_still_be_changed(session)
+        assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
 
 
 def test_every_secret_setting_is_known_to_the_command(

@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from digests.schedule_files import install
-from newsletter import instance
+from newsletter import instance, rotation
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
-from newsletter.database import engine, is_ahead, migrate, unit_of_work
+from newsletter.database import engine, is_ahead, migrate, reading, unit_of_work
 from newsletter.launch import LaunchError, Service, taken, until_stopped
 from newsletter.logs import set_up_logging
 from newsletter.secrets import sandbox_keys
@@ -134,6 +134,7 @@ def worker(
     from newsletter.tasks import app as celery
 
     with unit_of_work() as session:
+        rotation.refuse_what_can_still_be_changed(session)
         instance.recognise(session, now=utc_now())
     engine().dispose()  # migrated by now; the pool's children open their own connections
     celery.loader.import_default_modules()
@@ -173,6 +174,7 @@ def beat() -> None:
     from newsletter.tasks import app as celery
 
     with unit_of_work() as session:
+        rotation.refuse_what_can_still_be_changed(session)
         instance.recognise(session, now=utc_now())
         install(session, settings().schedules, now=utc_now())
     celery.start(["beat", f"--loglevel={settings().log_level}", "--pidfile="])
@@ -212,6 +214,8 @@ def migrate_database() -> None:
     migrate(engine())
     with engine().connect() as connection:
         ahead = is_ahead(connection)
+    with reading() as session:
+        rotation.refuse_what_can_still_be_changed(session)
     typer.echo(
         "The database has a newer version's schema, on which this one runs; it stays as it is."
         if ahead

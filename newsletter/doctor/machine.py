@@ -1,6 +1,5 @@
 """What mail needs of this machine: the store, Redis, who ticks and who sends, secrets, one clock."""
 
-import json
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,7 +17,7 @@ from newsletter import broker, database, pulse
 from newsletter.esp.checks import Check
 from newsletter.pulse import Life, Part
 from newsletter.secrets import NAMES
-from newsletter.settings import settings
+from newsletter.settings import production, settings
 from subscribers.addresses import address_key, normal_form
 from subscribers.models import Subscriber
 
@@ -27,9 +26,6 @@ Clock = Callable[[], datetime]
 _PATIENCE: Final = 2.0  # seconds
 #: How far two clocks may be apart: leases and deadlines are compared between hosts.
 _APART: Final = timedelta(seconds=2)
-#: Characters below which a secret can be guessed.
-_SHORTEST: Final = 24
-_EXAMPLES: Final = ("change-me", "changeme", "secret", "example", "password")
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 _LIVES: Final = {
@@ -146,38 +142,19 @@ def _carriers() -> Iterator[Check]:
 
 def _secrets() -> Iterator[Check]:
     known = settings()
-    values = {name: getattr(known, name).get_secret_value() for name in NAMES}
     if known.is_embedded:
         yield Check("secrets", good=True, says="The embedded default has made secrets of its own.")
         return
-    developed = _development_secrets(known.home)
-    for name, value in values.items():
-        setting = f"NEWSLETTER_{name.upper()}"
-        why = ""
-        if value in developed:
-            why = "is the one of the embedded default"
-        elif any(value.lower().startswith(example) for example in _EXAMPLES):
-            why = "is an example"
-        elif len(value) < _SHORTEST:
-            why = f"has fewer than {_SHORTEST} characters"
-        elif sum(value == other for other in values.values()) > 1:
-            why = "is used twice"
-        if why:
+    for name in NAMES:
+        if why := production.why_weak(known, name):
             yield Check(
                 f"secret {name}",
                 good=False,
-                says=f"`{setting}` {why}.",
-                fix=_REPLACE_WITH_CARE if name == "suppression_secret" else _REPLACE,
+                says=f"`NEWSLETTER_{name.upper()}` {why}.",
+                fix=f"{production.REPLACE[name]}.",
             )
             return
     yield Check("secrets", good=True, says="The secrets are set, and are nobody else's.")
-
-
-_REPLACE: Final = "Set it to what `openssl rand -base64 32` prints."
-_REPLACE_WITH_CARE: Final = (
-    "Before the first person joins, set it to what `openssl rand -base64 32` prints; after that it "
-    "must stay, or nobody who was erased is known."
-)
 
 
 def _keys() -> Iterator[Check]:
@@ -198,18 +175,6 @@ def _keys() -> Iterator[Check]:
                 "on it is recognised, and who was erased or must not be mailed may be mailed again.",
                 fix="Run `newsletter stop`, set the former one again, restart, and then `newsletter go`.",
             )
-
-
-def _development_secrets(home: Path) -> set[str]:
-    found: set[str] = set()
-    for folder in {home, Path("var")}:
-        try:
-            kept = json.loads((folder / "secrets.json").read_text())
-        except (OSError, ValueError):
-            continue
-        found |= {str(kept[name]) for name in NAMES if name in kept}
-        found |= {str(one) for former in kept.get("former", {}).values() for one in former}
-    return found
 
 
 def _files() -> Iterator[Check]:

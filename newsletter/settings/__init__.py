@@ -203,6 +203,8 @@ class Settings(BaseSettings):
                 "In production NEWSLETTER_PUBLIC_URL must start with https://: mail clients "
                 "unsubscribe by one click only there."
             )
+        if weak := next(production.left_weak(self), None):
+            raise ValueError(weak)
         return self
 
     @model_validator(mode="after")

@@ -1,11 +1,13 @@
-"""What production asks for: no setting that it needs is open, and none is as the example has it."""
+"""What production asks for: no setting is open or as the example has it, and what is secret is."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, SecretStr
 
-from newsletter.secrets import NAMES
+from newsletter.secrets import FORMER, NAMES
 from newsletter.settings.providers import ProviderSettings
 
 if TYPE_CHECKING:
@@ -13,6 +15,18 @@ if TYPE_CHECKING:
 
 #: What docs/deploy/newsletter.env says where a value belongs.
 CHANGE_ME: Final = "CHANGE-ME"
+#: Characters below which a secret can be guessed.
+_SHORTEST: Final = 24
+_EXAMPLES: Final = ("change-me", "changeme", "secret", "example", "password")
+#: How each is replaced, and what becomes of what was made with the one before.
+REPLACE: Final = {
+    "link_secret": "Set it to what `openssl rand -base64 32` prints, and NEWSLETTER_FORMER_LINK_SECRETS "
+    "to what it was, so that links already mailed keep working",
+    "suppression_secret": "Before the first person joins, set it to what `openssl rand -base64 32` "
+    "prints; after that it must stay, or nobody who was erased is known",
+    "site_token": "Set it to what `openssl rand -base64 32` prints, and NEWSLETTER_FORMER_SITE_TOKENS "
+    "to what it was until the site has the new one",
+}
 
 
 def left_open(known: "Settings") -> Iterator[str]:
@@ -39,6 +53,44 @@ def left_as_it_was(known: "Settings") -> Iterator[str]:
         for part, held in parts.items():
             if isinstance(held, str | SecretStr) and CHANGE_ME in plain(held):
                 yield _setting(name, part)
+
+
+def left_weak(known: "Settings") -> Iterator[str]:
+    """In a sentence each, the secrets of *known* that others may know or guess, and the way out.
+
+    The suppression secret can have none, since it may never change once somebody is on the list: of
+    that one `newsletter migrate` knows better, which has the list to look at.
+    """
+    for name in FORMER:
+        if why := why_weak(known, name):
+            yield f"{_setting(name)} {why}. {REPLACE[name]}"
+
+
+def why_weak(known: "Settings", name: str) -> str:
+    """What is wrong with the secret *name*, in words that follow its name; empty when it is well."""
+    values = {one: plain(getattr(known, one)) for one in NAMES}
+    value = values.pop(name)
+    if value in _of_the_embedded_default(known.home):
+        return "is the one of the embedded default"
+    if value.lower().startswith(_EXAMPLES):
+        return "is an example"
+    if len(value) < _SHORTEST:
+        return f"has fewer than {_SHORTEST} characters"
+    if twins := [_setting(other) for other, held in values.items() if held == value]:
+        return f"is the same as {twins[0]}"
+    return ""
+
+
+def _of_the_embedded_default(home: Path) -> set[str]:
+    found: set[str] = set()
+    for folder in {home, Path("var")}:
+        try:
+            kept = json.loads((folder / "secrets.json").read_text())
+        except (OSError, ValueError):
+            continue
+        found |= {str(kept[name]) for name in NAMES if name in kept}
+        found |= {str(one) for former in kept.get("former", {}).values() for one in former}
+    return found
 
 
 def plain(value: object) -> str:
