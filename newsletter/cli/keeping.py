@@ -60,6 +60,13 @@ def restore(file: File, by: By = "", as_json: AsJson = False) -> None:
             "secrets.json) from there before you let anything be sent.",
             err=True,
         )
+    if not keeping.opens_the_links(made):
+        typer.echo(
+            "newsletter: the link secret here is not the one this backup was made under, so links "
+            "already mailed are dead, and second steps do not open. Bring NEWSLETTER_LINK_SECRET "
+            "(embedded: secrets.json) from there, or name it in NEWSLETTER_FORMER_LINK_SECRETS.",
+            err=True,
+        )
     if as_json:
         print_json(_as_json(file, made))
         return

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from psycopg.errors import UndefinedColumn, UndefinedTable
-from sqlalchemy.exc import InterfaceError, OperationalError, ProgrammingError
+from psycopg.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTable
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
 from digests.lifecycle import DigestError
 from digests.schedule_terms import BadSchedule
@@ -43,7 +43,10 @@ def in_a_sentence(error: Exception) -> str | None:
         error.orig, UndefinedTable | UndefinedColumn
     ):
         return "the database does not have the tables of this version; run `newsletter migrate`."
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, ProgrammingError) and isinstance(error.orig, InsufficientPrivilege):
+        return f"the database's role may not do this: {error.orig.diag.message_primary}."
+    # A file that is damaged, or none of SQLite's, is a plain DatabaseError; its kinds are our mistakes.
+    if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
         said = str(error.orig).strip().splitlines()[0]
         return f"the database cannot be used: {said}."
     return None

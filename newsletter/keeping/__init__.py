@@ -16,7 +16,16 @@ from newsletter.keeping import postgresql, sqlite
 from newsletter.keeping.file import KeepingError, Kept, Manifest, Progress, creating, opening
 from newsletter.settings import settings
 
-__all__ = ["KeepingError", "Kept", "Manifest", "Progress", "backup", "knows_the_erased", "restore"]
+__all__ = [
+    "KeepingError",
+    "Kept",
+    "Manifest",
+    "Progress",
+    "backup",
+    "knows_the_erased",
+    "opens_the_links",
+    "restore",
+]
 
 
 def backup(target: Path, *, now: datetime, progress: Progress) -> Manifest:
@@ -26,7 +35,7 @@ def backup(target: Path, *, now: datetime, progress: Progress) -> Manifest:
         with creating(target) as kept:
             how = postgresql if store.dialect.name == "postgresql" else sqlite
             taken = how.take(store, kept, now=now, progress=progress)
-            return kept.close(taken.model_copy(update={"under": _under()}))
+            return kept.close(taken.model_copy(update=_secrets()))
     finally:
         store.dispose()
 
@@ -58,12 +67,32 @@ def knows_the_erased(manifest: Manifest) -> bool:
 
     Under another one nobody who was erased or barred is known any more.
     """
-    return manifest.under == _under()
+    return manifest.under == _proof(settings().suppression_secret.get_secret_value())
 
 
-def _under() -> str:
-    secret = settings().suppression_secret.get_secret_value().encode()
-    return hmac.new(secret, b"the secret of a backup", "sha256").hexdigest()[:16]
+def opens_the_links(manifest: Manifest) -> bool:
+    """Whether the settings accept the link secret that the backup was made under.
+
+    Without it the links in mails that are out are dead, and sealed second steps stay sealed.
+    """
+    now = settings()
+    accepted = (
+        now.link_secret.get_secret_value(),
+        *now.former_link_secrets.get_secret_value().split(","),
+    )
+    return manifest.signed in {"", *(_proof(secret.strip()) for secret in accepted)}
+
+
+def _secrets() -> dict[str, str]:
+    now = settings()
+    return {
+        "under": _proof(now.suppression_secret.get_secret_value()),
+        "signed": _proof(now.link_secret.get_secret_value()),
+    }
+
+
+def _proof(secret: str) -> str:
+    return hmac.new(secret.encode(), b"the secret of a backup", "sha256").hexdigest()[:16]
 
 
 def _existing_store() -> str:

@@ -1,5 +1,6 @@
 """The file that a backup is: a zip of what the store holds, with a manifest to check it against."""
 
+import errno
 import hashlib
 import os
 import zipfile
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 #: Told what is being done, how much of it is done, and how much there is (0: not known).
 Progress = Callable[[str, int, int], None]
@@ -17,6 +18,17 @@ Progress = Callable[[str, int, int], None]
 _MANIFEST: Final = "manifest.json"
 _PIECE: Final = 1 << 20
 _FORMAT: Final = 1
+#: What a disk answers that has no hard links, or no folder that could be synchronised.
+_HAS_NONE: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
+_UNREADABLE: Final = (
+    KeyError,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,  # a password, or a compression that we do not know
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class KeepingError(Exception):
@@ -46,6 +58,8 @@ class Manifest(BaseModel):
     sequences: dict[str, int] = {}
     under: str = ""
     """What tells whether the suppression secret is the one it was made under, and nothing more."""
+    signed: str = ""
+    """The same of the link secret."""
 
 
 class Kept:
@@ -94,14 +108,7 @@ class Kept:
                     digest.update(piece)
                     done += len(piece)
                     progress("verifying", done, total)
-            except (
-                KeyError,
-                OSError,
-                EOFError,
-                ValueError,
-                zipfile.BadZipFile,
-                zlib.error,
-            ) as error:
+            except _UNREADABLE as error:
                 raise _damaged(name) from error
             if digest.hexdigest() != part.sha256:
                 raise _damaged(name)
@@ -135,28 +142,38 @@ def creating(target: Path) -> Iterator[Kept]:
 def opening(source: Path) -> Iterator[tuple[Kept, Manifest]]:
     """A backup to read, with its manifest."""
     try:
-        with zipfile.ZipFile(source) as zipped:
-            kept = Kept(zipped)
-            try:
-                manifest = kept.manifest()
-            except (KeyError, ValidationError, zipfile.BadZipFile) as error:
-                raise KeepingError(f"{source} is no backup of a newsletter.") from error
-            yield kept, manifest
+        zipped = zipfile.ZipFile(source)
     except zipfile.BadZipFile as error:
         raise KeepingError(f"{source} is no backup, or only a part of one.") from error
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+    except OSError as error:
         raise KeepingError(f"{source} cannot be read: {error.strerror}.") from error
+    with zipped:
+        kept = Kept(zipped)
+        try:
+            manifest = kept.manifest()
+        except _UNREADABLE as error:
+            raise KeepingError(f"{source} is no backup of a newsletter.") from error
+        yield kept, manifest
 
 
 def take_name(draft: Path, name: Path) -> None:
     """Give *draft* its *name*, never in place of a file that has come to be there meanwhile."""
     try:
-        name.hardlink_to(draft)
+        try:
+            name.hardlink_to(draft)
+        except OSError as error:
+            if error.errno not in _HAS_NONE:
+                raise
+            name.touch(mode=0o600, exist_ok=False)  # ours alone, and so ours to replace
+            draft.replace(name)
     except FileExistsError as error:
         raise KeepingError(f"{name} is there already; nothing was written to it.") from error
     folder = os.open(name.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _HAS_NONE:
+            raise
     finally:
         os.close(folder)
 

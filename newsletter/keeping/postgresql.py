@@ -5,10 +5,13 @@ and which is seldom where the service runs.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from digests.partitions import attach_partition, open_partition
@@ -44,7 +47,10 @@ _ANYTHING: Final = text(
 
 def take(store: Engine, kept: Kept, *, now: datetime, progress: Progress) -> Manifest:
     """Copy every table of *store* as it is at this moment into *kept*."""
-    with store.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
+    with (
+        _in_words(),
+        store.execution_options(isolation_level="REPEATABLE READ").connect() as connection,
+    ):
         if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
             raise KeepingError("the database holds no store, so there is nothing to keep.")
         revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -82,7 +88,7 @@ def bring_back(  # noqa: PLR0913 - what comes back, where to, and on whose word
     """Make the schema as it was, fill it, and bring it up to date: all of it or nothing."""
     store = open_engine(url)
     try:
-        with store.begin() as connection:
+        with _in_words(), store.begin() as connection:
             lock_schema(connection)
             _refuse_unless_empty(connection)
             upgrade(connection, manifest.revision)
@@ -161,6 +167,22 @@ def _pieces(copy: Any) -> Iterator[bytes]:  # noqa: ANN401 - psycopg's Copy
 def _statement(name: str, columns: list[str], direction: str) -> str:
     named = ", ".join(f'"{column}"' for column in columns)
     return f"COPY \"{name}\" ({named}) {direction} WITH (ENCODING 'UTF8')"
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What the server refuses in the middle of a copy, in a sentence: a full disk, a lost connection."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _refused(error) from error
+    except DBAPIError as error:
+        raise _refused(error.orig) from error
+
+
+def _refused(error: object) -> KeepingError:
+    said = str(error).strip().partition("\n")[0]
+    return KeepingError(f"PostgreSQL refuses: {said}. Nothing was kept or restored.")
 
 
 def _cursor(connection: Connection) -> Any:  # noqa: ANN401 - psycopg's cursor

@@ -1,15 +1,17 @@
 """SQLite: a copy by the online backup API, while others write, and the way back."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, cast
 
 from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from newsletter.database import migrate, open_engine
@@ -22,16 +24,22 @@ _PAGES: Final = 1024  # of one step: between two of them progress is told
 
 def take(store: Engine, kept: Kept, *, now: datetime, progress: Progress) -> Manifest:
     """Copy *store* as it is at this moment into *kept*."""
-    with TemporaryDirectory(prefix=".backup-", dir=_folder(store)) as folder:
-        copy = Path(folder) / _MEMBER
-        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with closing(sqlite3.connect(copy)) as target:
-            _copy(store, target, progress)
-            # As one file, without a log beside it.
-            target.execute("PRAGMA journal_mode=DELETE")
-            _refuse_broken(target)
-            revision = target.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-            rows = count_rows(target)
+    with ExitStack() as stack:
+        with _in_words(_folder(store)):
+            folder = stack.enter_context(
+                TemporaryDirectory(
+                    prefix=".backup-", dir=_folder(store), ignore_cleanup_errors=True
+                )
+            )
+            copy = Path(folder) / _MEMBER
+            os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(copy)) as target:
+                _copy(store, target, progress)
+                # As one file, without a log beside it.
+                target.execute("PRAGMA journal_mode=DELETE")
+                _refuse_broken(target)
+                revision = target.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+                rows = count_rows(target)
         total = copy.stat().st_size
         part = kept.add(_MEMBER, _told(copy, total, progress))
     return Manifest(
@@ -67,6 +75,15 @@ def bring_back(  # noqa: PLR0913 - what comes back, where to, and on whose word
 ) -> None:
     """Write the file beside its place, look it over, and let it have its name last."""
     path = Path(make_url(url).database or "")
+    if _MEMBER not in manifest.parts:
+        raise KeepingError("the backup holds no store; nothing was restored. Take another one.")
+    with _in_words(path.parent):
+        _bring_back(path, kept, manifest, by=by, now=now, progress=progress)
+
+
+def _bring_back(  # noqa: PLR0913 - the same
+    path: Path, kept: Kept, manifest: Manifest, *, by: str, now: datetime, progress: Progress
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     total = manifest.parts[_MEMBER].size
     with TemporaryDirectory(prefix=".restore-", dir=path.parent) as folder:
@@ -94,7 +111,7 @@ def bring_back(  # noqa: PLR0913 - what comes back, where to, and on whose word
             connection.execute("PRAGMA journal_mode=DELETE")
         with draft.open("rb") as file:
             os.fsync(file.fileno())
-        refuse_unless_empty(url)
+        refuse_unless_empty(f"sqlite:///{path}")
         for leftover in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
             with suppress(FileNotFoundError):
                 leftover.unlink()
@@ -139,7 +156,29 @@ def _told(path: Path, total: int, progress: Progress) -> Iterator[bytes]:
             progress("writing", done, total)
 
 
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    """What stands in the way of a copy of the store in *folder*, in a sentence."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError, OperationalError) as error:
+        why = getattr(error, "strerror", None) or getattr(error, "orig", None) or error
+        room = ", and it takes as much room there as the store itself" if _is_full(error) else ""
+        raise KeepingError(
+            f"no copy of the store can be made in {folder}{room}: {why}; nothing is left of it."
+        ) from error
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", 0) in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or (
+        "full" in str(error)
+    )
+
+
 def _refuse_broken(connection: sqlite3.Connection) -> None:
-    found = connection.execute("PRAGMA quick_check").fetchone()[0]
+    try:
+        found = connection.execute("PRAGMA quick_check").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        found = str(error)
     if found != "ok":
         raise KeepingError(f"SQLite finds the store damaged: {found}.")
