@@ -16,13 +16,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 # Tables name each other by string; all must be known before the first query.
-import digests.ballots
-import digests.community_week
-import digests.comparisons
-import digests.history
-import digests.listing
-import digests.schedule
-import digests.signatures  # noqa: F401 - as said
+import digests.making.community_week
+import digests.schedules.schedule
+import digests.signatures
+import digests.store.ballots
+import digests.store.comparisons
+import digests.store.history
+import digests.store.listing  # noqa: F401 - as said
 import newsletter.accounts.models  # noqa: F401 - the same
 import subscribers.engagement
 import subscribers.privacy  # noqa: F401 - the same

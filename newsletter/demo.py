@@ -11,13 +11,15 @@ from typing import Any, Final, TypeVar
 import httpx
 from sqlmodel import Session, col, select
 
-from digests import intake, pages, topics
-from digests.appointments import send_times
-from digests.comparisons import Comparison
+from digests import topics
+from digests.ledger.receipt import Receipt, receipt
 from digests.models import Digest, DigestItem
-from digests.receipt import Receipt, receipt
-from digests.schedule import Approval, Schedule, plan_turn, turn_of
-from digests.schedule_files import install
+from digests.reading import pages
+from digests.schedules.appointments import send_times
+from digests.schedules.schedule import Approval, Schedule, plan_turn, turn_of
+from digests.schedules.schedule_files import install
+from digests.store import intake
+from digests.store.comparisons import Comparison
 from newsletter.accounts import demo
 from newsletter.clock import utc_now
 from newsletter.database import engine, reading, unit_of_work

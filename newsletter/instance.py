@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel
 
-from digests import halting
+from digests.ledger import halting
 from newsletter.settings import settings
 
 log = structlog.get_logger()

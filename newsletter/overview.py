@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from digests.ledger.progress import Progress, in_flight
 from digests.models import Halt
-from digests.progress import Progress, in_flight
 from newsletter import broker, pulse
-from newsletter.circuit import Circuit
 from newsletter.database import reading
+from newsletter.delivery.circuit import Circuit
 from newsletter.pulse import Life, Part
 from newsletter.service_mail import LetterStatus, ServiceMail
 

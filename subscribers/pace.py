@@ -1,7 +1,7 @@
 """How often a reader wants an edition, whether one is due to them, and which they missed for it.
 
 Whoever an edition passes over for their pace is owed it: a bit in ``owed``, which
-``digests.missed`` gives to the edition. Most readers are owed nothing, and no
+``digests.making.missed`` gives to the edition. Most readers are owed nothing, and no
 edition touches their rows.
 """
 

@@ -21,6 +21,8 @@ for _name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
         del os.environ[_name]
 _HOME: Final = tempfile.mkdtemp(prefix="newsletter-tests-")
 os.environ["NEWSLETTER_HOME"] = _HOME
+# Where nobody listens: a sandbox that a developer has running beside the tests is none of theirs.
+os.environ["NEWSLETTER_SANDBOX_PORT"] = "9"
 
 import hypothesis  # noqa: E402 - the environment comes first
 import pytest  # noqa: E402
@@ -31,7 +33,7 @@ from tests.effort import examples  # noqa: E402 - the same
 from tests.servers import Postgres, Redis  # noqa: E402 - the same
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage
     from sqlmodel import Session
 
 # What the collector looks through is mostly modules, which stay.
@@ -217,13 +219,35 @@ def browser() -> Iterator["Browser"]:
                 "--disable-sync",
             ],
         )
-        yield opened
+        with _no_script_held_back(opened):
+            yield opened
         opened.close()
+
+
+@contextlib.contextmanager
+def _no_script_held_back(opened: "Browser") -> Iterator[None]:
+    """No page may have a script that its own policy keeps from running: it would only seem to work."""
+    held_back = set[str]()
+
+    def listen(message: "ConsoleMessage") -> None:
+        if "script-src" in message.text and "Content Security Policy" in message.text:
+            held_back.add(f"{message.page.url if message.page else ''}: {message.text}")
+
+    make = opened.new_context
+
+    def new_context(*args: Any, **options: Any) -> "BrowserContext":
+        context = make(*args, **options)
+        context.on("console", listen)
+        return context
+
+    opened.new_context = new_context  # type: ignore[method-assign]  # every page is to be heard
+    yield
+    assert held_back == set()
 
 
 #: What these keep depends on what they are given alone.
 _PURE: Final = (
-    "digests.quotes",
+    "digests.words.quotes",
     "newsletter.accounts.register",
     "newsletter.archive.picture",
     "newsletter.preflight",

@@ -7,14 +7,15 @@ from typing import Final
 from sqlalchemy import insert
 from sqlmodel import Session
 
-from digests import intake
 from digests.facts import ComparisonFacts, Verdict
 from digests.models import Digest, DigestStatus, Rendition
-from digests.schedule_files import install
-from newsletter import database, editing
+from digests.schedules.schedule_files import install
+from digests.store import intake
+from newsletter import database
+from newsletter.editions import editing
+from newsletter.feedback.reporting import EditionFigures, Figures, Range
 from newsletter.reach import LinkAnswer, key_of
 from newsletter.reach import Verdict as Reached
-from newsletter.reporting import EditionFigures, Figures, Range
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.camera import Picture, take_all
 from tests.mails import a_pair, a_tool

@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from digests import lifecycle, planning
+from digests import lifecycle
+from digests.ledger import planning
 from digests.models import Digest, Rendition
-from newsletter.composing import content_from
+from newsletter.copies.composing import content_from
 from newsletter.rendering import content_hash
 from subscribers.addresses import address_key
 from subscribers.audience import audience

@@ -7,7 +7,7 @@ from typing import Final
 
 from digests.edition import Edition, Entry
 from digests.facts import ComparisonFacts, PanelFacts, ReviewFacts, ToolFacts, Verdict, slug_of
-from digests.wording import entry, opening_of, preheader_of, subject_of, without_repeats
+from digests.words.wording import entry, opening_of, preheader_of, subject_of, without_repeats
 from newsletter.rendering import House
 
 SHIP, SKIP, MIXED = Verdict.ship, Verdict.skip, Verdict.mixed

@@ -7,8 +7,8 @@ from sqlalchemy import insert, update
 from sqlmodel import Session, col, select
 
 from digests.models import Batch, BatchStatus, Digest, DigestStatus
-from digests.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
-from digests.schedule_files import install
+from digests.schedules.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
+from digests.schedules.schedule_files import install
 from newsletter import database, pulse
 from newsletter.demo import take_in_examples
 from newsletter.pulse import Part

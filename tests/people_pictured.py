@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session, col, select
 
 from digests.models import Delivery, Digest, Outcome
-from newsletter import uploads
 from newsletter.database import unit_of_work
 from newsletter.esp import EventKind
+from newsletter.readers import uploads
 from newsletter.settings import settings
 from subscribers.engagement import Observation, Reader, record
 from subscribers.subscription import add_confirmed

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from digests import wording
 from digests.edition import Edition
 from digests.facts import ComparisonFacts
+from digests.words import wording
 from newsletter.preflight.findings import Finding
 from newsletter.preflight.mail import Mail
 from newsletter.rendering import House, render

@@ -7,17 +7,22 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import Session, col, select
 
-from digests import calendar, claims, signatures, versions
+from digests import signatures
+from digests.ledger import claims
 from digests.lifecycle import IllegalTransition
+from digests.making import versions
 from digests.models import Batch, Delivery, Digest, DigestItem, DigestStatus
-from digests.schedule import AtDeadline, Occurrence, OccurrenceStatus, Otherwise, Schedule
+from digests.schedules import calendar
+from digests.schedules.schedule import AtDeadline, Occurrence, OccurrenceStatus, Otherwise, Schedule
 from digests.signatures import RefusedAsItStands
-from newsletter import approval, deadlines, dispatch, production, readership
 from newsletter.accounts import audit, register
 from newsletter.accounts.audit import Wanted
 from newsletter.accounts.models import Role
-from newsletter.approval import NoReason, TooLateToUndo
+from newsletter.copies import readership
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery import dispatch
+from newsletter.editions import approval, deadlines, production
+from newsletter.editions.approval import NoReason, TooLateToUndo
 from newsletter.posting.composing import Composed, compose
 from newsletter.service_mail import Kind, ServiceMail
 from newsletter.watching.looking import look_after

@@ -14,13 +14,14 @@ from fastapi.routing import APIRoute
 from sqlmodel import Session
 from typer.testing import CliRunner
 
-from newsletter import database, decisions, production
+from newsletter import database
 from newsletter.accounts import audit
 from newsletter.accounts.audit import Wanted
 from newsletter.cli import app as commands
 from newsletter.database import reading, unit_of_work
-from newsletter.web import staff
+from newsletter.editions import decisions, production
 from newsletter.web.app import ROUTERS
+from newsletter.web.office import staff
 from tests.commands import with_families
 from tests.editions import a_draft
 

@@ -6,14 +6,17 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from sqlmodel import Session, col, select
 
-from digests import assembly, claims, halting, lifecycle
+from digests import lifecycle
+from digests.ledger import claims, halting
+from digests.ledger.receipt import NotFinal, archive
 from digests.lifecycle import NotWhatWasSeen, TooLate
+from digests.making import assembly
 from digests.models import Delivery, Digest, DigestStatus, Halt, Rendition
-from digests.receipt import NotFinal, archive
-from digests.schedule import Approval, Schedule, due, plan_turn
-from newsletter import circuit, dispatch, guarding, production, reconciling, sending
+from digests.schedules.schedule import Approval, Schedule, due, plan_turn
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery import circuit, dispatch, guarding, reconciling, sending
 from newsletter.demo import take_in_examples
+from newsletter.editions import production
 from newsletter.esp import Mailing, NotTaken, Outcome, Request, TooLarge, Unknown
 from newsletter.posting import sending as letters
 from subscribers.engagement import Observation, record
@@ -35,7 +38,7 @@ def esp(monkeypatch: pytest.MonkeyPatch, configure: Configure) -> RememberingEsp
     configure(send_threads=1)
     fake = RememberingEsp()
     for module in ("sending", "reconciling", "dispatch"):
-        monkeypatch.setattr(f"newsletter.{module}.provider", lambda _: fake)
+        monkeypatch.setattr(f"newsletter.delivery.{module}.provider", lambda _: fake)
     return fake
 
 
@@ -62,7 +65,7 @@ def test_an_address_that_nobody_names_is_found_by_halving_and_costs_only_itself(
 ) -> None:
     picky = Picky(hates="reader5@")
     for module in ("sending", "reconciling", "dispatch"):
-        monkeypatch.setattr(f"newsletter.{module}.provider", lambda _: picky)
+        monkeypatch.setattr(f"newsletter.delivery.{module}.provider", lambda _: picky)
     digest_id = start(clock, people=12)
 
     for _ in range(60):
@@ -398,7 +401,7 @@ def test_a_batch_too_large_for_the_provider_that_takes_over_is_parted(
 ) -> None:
     configure(send_threads=1)
     narrow = Narrow(traits=replace(SEARCHABLE, copies_per_call=3))
-    monkeypatch.setattr("newsletter.sending.provider", lambda _: narrow)
+    monkeypatch.setattr("newsletter.delivery.sending.provider", lambda _: narrow)
     digest_id = start(clock, people=20, batch_size=10)
 
     send_all(digest_id, clock)
@@ -414,7 +417,7 @@ def test_one_copy_too_large_for_any_call_pauses_the_edition_with_the_reason(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, configure: Configure
 ) -> None:
     configure(send_threads=1)
-    monkeypatch.setattr("newsletter.sending.provider", lambda _: Narrow(most=0))
+    monkeypatch.setattr("newsletter.delivery.sending.provider", lambda _: Narrow(most=0))
     digest_id = start(clock, people=2)
 
     send_all(digest_id, clock)

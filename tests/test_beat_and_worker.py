@@ -13,9 +13,9 @@ import psutil
 import pytest
 from sqlmodel import Session, col, select
 
+from digests.ledger.receipt import Receipt, receipt
 from digests.models import Batch, Digest
-from digests.receipt import Receipt, receipt
-from digests.schedule import Approval, Occurrence, Schedule, plan_turn
+from digests.schedules.schedule import Approval, Occurrence, Schedule, plan_turn
 from newsletter.database import open_engine
 from newsletter.demo import READERS, add_readers, take_in_examples
 from tests.conftest import Configure

@@ -12,12 +12,17 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from digests import intake, lifecycle, stock
-from digests.comparisons import latest_revision
+from digests import lifecycle
 from digests.edition import Edition
+from digests.making import stock
 from digests.models import Batch, Delivery, Digest, DigestItem, DigestStatus, Outcome, Rendition
+from digests.store import intake
+from digests.store.comparisons import latest_revision
 from digests.topics import ALL, listed
-from newsletter import choices, dispatch, galley, preflight, production
+from newsletter import preflight
+from newsletter.copies import choices, galley
+from newsletter.delivery import dispatch
+from newsletter.editions import production
 from newsletter.esp import Content
 from newsletter.rendering import Rendered
 from subscribers.models import Subscriber

@@ -12,7 +12,7 @@ from hypothesis import settings as tries
 from hypothesis import strategies as st
 from whenever import Instant, PlainDateTime
 
-from digests.appointments import (
+from digests.schedules.appointments import (
     WEEKDAYS,
     BadCron,
     clock_changes,
@@ -22,7 +22,7 @@ from digests.appointments import (
     send_times,
     slots,
 )
-from digests.schedule import Schedule
+from digests.schedules.schedule import Schedule
 from tests.effort import examples
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)

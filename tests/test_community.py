@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import Session, col, select
 
-from digests import community, held, intake
-from digests.ballots import Doubt, Ruling, Standing, Vote
-from digests.community import Circumstances, NoSuchTool
-from digests.comparisons import Tool
 from digests.facts import Verdict
-from digests.listing import Listing
-from digests.standings import Figure, Rules, figure, figures
+from digests.store import community, held, intake
+from digests.store.ballots import Doubt, Ruling, Standing, Vote
+from digests.store.community import Circumstances, NoSuchTool
+from digests.store.comparisons import Tool
+from digests.store.listing import Listing
+from digests.store.standings import Figure, Rules, figure, figures
 from tests.mails import a_pair, a_tool
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

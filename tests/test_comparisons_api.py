@@ -11,9 +11,9 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 from sqlmodel import col, func, select
 
-from digests.comparisons import Comparison, facts_of
-from digests.exchange import LARGEST_COMPARISON, json_line
-from digests.pages import read_page
+from digests.reading.exchange import LARGEST_COMPARISON, json_line
+from digests.reading.pages import read_page
+from digests.store.comparisons import Comparison, facts_of
 from newsletter.database import reading
 from newsletter.secrets import forget_former, renew
 from newsletter.settings import settings

@@ -7,10 +7,11 @@ from datetime import datetime
 import pytest
 from sqlmodel import Session, select
 
-from digests import claims, halting
+from digests.ledger import claims, halting
 from digests.models import Halt
-from newsletter import decisions, instance
+from newsletter import instance
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import decisions
 from tests.conftest import Configure
 from tests.editions import a_sending_digest, readers
 

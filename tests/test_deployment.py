@@ -21,8 +21,8 @@ from dotenv import dotenv_values
 
 from newsletter.cli import PARTS
 from newsletter.settings import Settings
-from newsletter.web import pixel
 from newsletter.web.app import ROUTERS
+from newsletter.web.mailed import pixel
 from tests.conftest import Configure
 from tests.processes import ROOT, Kept, command, free_port, surroundings, wait_until
 from tests.servers import Redis

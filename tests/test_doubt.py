@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 
-from digests import claims, proofs, settlement
+from digests.ledger import claims, proofs, settlement
+from digests.ledger.receipt import Receipt, receipt
 from digests.models import Batch, Delivery, Digest, DigestStatus
-from digests.receipt import Receipt, receipt
-from newsletter import circuit, dispatch, reconciling, sending
-from newsletter.composing import compose
+from newsletter.copies.composing import compose
 from newsletter.database import engine, reading, unit_of_work
+from newsletter.delivery import circuit, dispatch, reconciling, sending
 from newsletter.esp import (
     Accepted,
     Copy,
@@ -491,7 +491,7 @@ def test_a_key_that_dies_while_the_rate_is_waited_for_is_not_asked_for(
         clock.now += timedelta(minutes=10)
         return True
 
-    monkeypatch.setattr("newsletter.same_key.wait_for_a_call", waits_long)
+    monkeypatch.setattr("newsletter.delivery.same_key.wait_for_a_call", waits_long)
 
     assert reconcile(clock) == {"not asked": 1}
     assert esp.taken == [], "under a forgotten key it would have been a second mail"

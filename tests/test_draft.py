@@ -5,16 +5,17 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import Session, col, select
 
-from digests import assembly, intake, versions
-from digests.comparisons import Revision, latest_revision
-from digests.differences import differences
-from digests.draft import BadWords, Draft, HeldByAPin, LastOne, NotInIt, Omission, Place
 from digests.facts import ComparisonFacts
 from digests.lifecycle import IllegalTransition
+from digests.making import assembly, versions
+from digests.making.differences import differences
+from digests.making.draft import BadWords, Draft, HeldByAPin, LastOne, NotInIt, Omission, Place
+from digests.making.shelf import shelf
 from digests.models import Digest, DigestItem, DigestStatus
-from digests.shelf import shelf
-from digests.voices import seats
-from newsletter import production
+from digests.store import intake
+from digests.store.comparisons import Revision, latest_revision
+from digests.words.voices import seats
+from newsletter.editions import production
 from tests.web.scene import a_draft
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from digests.wording import entry
+from digests.words.wording import entry
 from newsletter.rendering import render
 from tests.camera import Scheme
 from tests.email_pictures import DESKTOP, PHONE, PICTURES, take, the_mail

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from typer.testing import CliRunner
 
-from digests.schedule_files import install
+from digests.schedules.schedule_files import install
 from newsletter.accounts import register
 from newsletter.accounts.models import Role
 from newsletter.cli import app

@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import Session, col, select
 
-from digests import community_week, history, intake
-from digests.comparisons import Tool
 from digests.facts import ComparisonFacts, ToolFacts, Verdict
-from digests.finding import BadCursor, Sort, Wanted, categories, find
-from digests.listing import Listing, show_community
-from digests.standings import held_standing
+from digests.making import community_week
+from digests.store import history, intake
+from digests.store.comparisons import Tool
+from digests.store.finding import BadCursor, Sort, Wanted, categories, find
+from digests.store.listing import Listing, show_community
+from digests.store.standings import held_standing
 from tests.editions import a_draft
 from tests.mails import SHIP, SKIP, a_pair, a_tool
 

@@ -8,10 +8,13 @@ from sqlmodel import select
 from typer.testing import CliRunner
 
 from digests.models import Digest, DigestItem, DigestStatus
-from newsletter import choices, dispatch, preflight, production
+from newsletter import preflight
 from newsletter.cli import app
+from newsletter.copies import choices
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery import dispatch
 from newsletter.demo import prepare_first_start
+from newsletter.editions import production
 from tests.conftest import Configure
 from tests.processes import ROOT
 from tests.web.scene import on_both

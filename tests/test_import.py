@@ -11,10 +11,10 @@ import pytest
 from sqlmodel import Session, col, func, select
 from typer.testing import CliRunner
 
-from digests.comparisons import Comparison, Review, Revision, Tool
-from digests.exchange import LARGEST_COMPARISON, json_line, read_json
-from digests.pages import read_page
-from digests.sources import LARGEST_PAGE
+from digests.reading.exchange import LARGEST_COMPARISON, json_line, read_json
+from digests.reading.pages import read_page
+from digests.reading.sources import LARGEST_PAGE
+from digests.store.comparisons import Comparison, Review, Revision, Tool
 from newsletter.cli import app, comparisons
 from newsletter.database import reading, unit_of_work
 from tests.editions import readers

@@ -12,7 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import Engine, text
 from sqlmodel import Session, SQLModel, col, create_engine, func, select
 
-from digests.comparisons import (
+from digests.facts import ComparisonFacts, PanelFacts, ReviewFacts, ToolFacts, Verdict, slug_of
+from digests.reading.exchange import json_line, read_json
+from digests.reading.pages import read_page
+from digests.store.comparisons import (
     Comparison,
     Review,
     Revision,
@@ -22,10 +25,7 @@ from digests.comparisons import (
     latest_revision,
     revisions_between,
 )
-from digests.exchange import json_line, read_json
-from digests.facts import ComparisonFacts, PanelFacts, ReviewFacts, ToolFacts, Verdict, slug_of
-from digests.intake import TakenAs, take_in
-from digests.pages import read_page
+from digests.store.intake import TakenAs, take_in
 from newsletter.database import engine, unit_of_work
 from tests.facts_strategies import comparisons
 

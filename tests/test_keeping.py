@@ -17,12 +17,13 @@ from sqlalchemy import table as table_
 from sqlmodel import Session, select, update
 from typer.testing import CliRunner
 
-from digests import claims
+from digests.ledger import claims
+from digests.ledger.partitions import PARTITIONED
 from digests.models import Batch, Digest, Halt
-from digests.partitions import PARTITIONED
-from newsletter import decisions, keeping, pulse, service_mail
+from newsletter import keeping, pulse, service_mail
 from newsletter.cli import app
 from newsletter.database import engine, open_engine, reading, unit_of_work
+from newsletter.editions import decisions
 from newsletter.keeping import KeepingError, postgresql, sqlite
 from newsletter.keeping.file import Kept
 from newsletter.posting import claims as posting

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlmodel import Session, col, select
 
-from digests import claims, community, intake, lifecycle, planning
-from digests.comparisons import Tool, latest_revision
+from digests import lifecycle
+from digests.ledger import claims, planning
 from digests.models import Digest, DigestItem, Rendition
-from newsletter import kept, links
-from newsletter.composing import Composed, compose
+from digests.store import community, intake
+from digests.store.comparisons import Tool, latest_revision
+from newsletter import links
+from newsletter.copies import kept
+from newsletter.copies.composing import Composed, compose
 from newsletter.database import engine
 from newsletter.links import Purpose
 from subscribers.audience import audience

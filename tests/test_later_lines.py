@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from newsletter import importing
 from newsletter.database import reading, unit_of_work
+from newsletter.readers import importing
 from subscribers.importing.bulk import Fate
 from subscribers.models import SubscriberStatus
 from subscribers.subscription import add_confirmed, find
@@ -18,7 +18,7 @@ from tests.test_lists import secret, taken
 def test_who_left_by_a_later_line_has_left(
     now: datetime, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("newsletter.importing.BATCH", size)
+    monkeypatch.setattr("newsletter.readers.importing.BATCH", size)
     with unit_of_work() as session:
         for name in ("reader", "back"):
             add_confirmed(

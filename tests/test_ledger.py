@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, func, select
 
-from digests import claims, lifecycle, proofs, settlement
+from digests import lifecycle
+from digests.ledger import claims, proofs, settlement
+from digests.ledger.receipt import receipt
 from digests.models import Batch, BatchStatus, Delivery, Digest, Halt
-from digests.receipt import receipt
-from newsletter.composing import compose
+from newsletter.copies.composing import compose
 from newsletter.database import reading, unit_of_work
 from subscribers.models import Subscriber, Suppression
 from subscribers.subscription import leave

@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 import pytest
 from sqlmodel import col, select
 
-from digests import halting
-from newsletter import circuit, links, recording, service_mail
+from digests.ledger import halting
+from newsletter import links, service_mail
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery import circuit
 from newsletter.esp import Accepted, Event, EventKind, NotTaken, Outcome, Traits, Unknown
+from newsletter.feedback import recording
 from newsletter.posting import claims, reconciling, sending
 from newsletter.service_mail import Kind, LetterStatus, ServiceMail
 from newsletter.settings import settings

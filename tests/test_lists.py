@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from sqlmodel import Session, col, func, select
 from typer.testing import CliRunner
 
-from newsletter import importing
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
-from newsletter.importing import ListImport
+from newsletter.readers import importing
+from newsletter.readers.importing import ListImport
 from newsletter.settings import settings
 from subscribers.addresses import (
     AddressKeys,

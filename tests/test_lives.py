@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import MetaData, text
 from sqlmodel import Session, col, select
 
+from digests.ledger.receipt import receipt
 from digests.models import Batch, Delivery, Digest
-from digests.receipt import receipt
 from newsletter import links
 from newsletter.database import open_engine
 from newsletter.links import Purpose

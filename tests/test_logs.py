@@ -10,14 +10,17 @@ import pytest
 import structlog
 from sqlmodel import select
 
-from digests import schedule_terms
 from digests.models import Delivery
-from digests.schedule import Approval
-from digests.schedule_terms import Terms
-from newsletter import dispatch, links, production, recording, sending
+from digests.schedules import schedule_terms
+from digests.schedules.schedule import Approval
+from digests.schedules.schedule_terms import Terms
+from newsletter import links
 from newsletter.database import unit_of_work
+from newsletter.delivery import dispatch, sending
 from newsletter.demo import take_in_examples
+from newsletter.editions import production
 from newsletter.esp import Event, EventKind
+from newsletter.feedback import recording
 from tests.editions import readers
 from tests.fakes import RememberingEsp
 from tests.processes import surroundings

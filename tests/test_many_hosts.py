@@ -12,8 +12,8 @@ import httpx
 import pytest
 from sqlmodel import Session, select
 
+from digests.ledger.receipt import receipt
 from digests.models import Batch, Digest
-from digests.receipt import receipt
 from newsletter.database import open_engine
 from newsletter.secrets import embedded_secrets
 from tests.editions import a_sending_digest, readers

@@ -32,8 +32,8 @@ from sqlalchemy import (
 from sqlmodel import SQLModel
 from typer.testing import CliRunner
 
-from digests.ballots import Standing
-from digests.intake import take_in
+from digests.store.ballots import Standing
+from digests.store.intake import take_in
 from newsletter.cli import app
 from newsletter.clock import utc_now
 from newsletter.database import (
@@ -169,7 +169,7 @@ def test_every_table_that_is_named_is_known_once_the_store_is_open() -> None:
 
 
 def _partitions(connection: Connection) -> set[str]:
-    """The tables that are parts of another: the models know the whole, `digests.partitions` these."""
+    """The tables that are parts of another: the models know the whole, `digests.ledger.partitions` these."""
     if connection.dialect.name != "postgresql":
         return set()
     parts = connection.exec_driver_sql("SELECT relname FROM pg_class WHERE relispartition")

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from digests import intake, pages, schedule_terms, turns
-from digests.schedule_terms import Terms
-from newsletter import production, steering
+from digests.reading import pages
+from digests.schedules import schedule_terms, turns
+from digests.schedules.schedule_terms import Terms
+from digests.store import intake
 from newsletter.database import unit_of_work
 from newsletter.demo import EXAMPLES
+from newsletter.editions import production, steering
 
 MONDAY = date(2026, 11, 23)
 NINE = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)  # 09:00 in Berlin

@@ -7,13 +7,17 @@ from sqlalchemy import select as sql
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from digests import intake, missed, planning
-from digests.comparisons import latest_revision
+from digests.ledger import planning
+from digests.ledger.receipt import receipt
+from digests.making import missed
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestItem, DigestStatus
-from digests.receipt import receipt
-from newsletter import approval, catching_up, dispatch, production
-from newsletter.answers import why
-from newsletter.readership import readers_of
+from digests.store import intake
+from digests.store.comparisons import latest_revision
+from newsletter.copies import catching_up
+from newsletter.copies.readership import readers_of
+from newsletter.delivery import dispatch
+from newsletter.editions import approval, production
+from newsletter.readers.answers import why
 from subscribers.models import Consent, Subscriber
 from subscribers.pace import Pace
 from subscribers.preferences import pause, set_pace

@@ -2,7 +2,7 @@
 
 import pytest
 
-from newsletter.pacing import may_call
+from newsletter.delivery.pacing import may_call
 from tests.conftest import Configure
 from tests.servers import Redis
 

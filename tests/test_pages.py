@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from digests.facts import ComparisonFacts, DetailFacts, PanelFacts, ReviewFacts, Verdict, slug_of
-from digests.page_lines import PageRefused
-from digests.pages import MOST_LINES, read_page
+from digests.reading.page_lines import PageRefused
+from digests.reading.pages import MOST_LINES, read_page
 from tests.effort import examples
 from tests.facts_strategies import comparisons
 from tests.page_printer import Manner, as_extract_says, extract, full_page

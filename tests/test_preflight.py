@@ -9,12 +9,14 @@ import pytest
 from sqlmodel import Session, select
 from typer.testing import CliRunner
 
-from digests import intake, versions
-from digests.comparisons import latest_revision
+from digests.making import versions
 from digests.models import DigestStatus
-from newsletter import links, preflight, production
+from digests.store import intake
+from digests.store.comparisons import latest_revision
+from newsletter import links, preflight
 from newsletter.cli import app
 from newsletter.database import unit_of_work
+from newsletter.editions import production
 from newsletter.preflight import markup, wording
 from newsletter.preflight.contrast import colour_of, contrast, ratio
 from newsletter.preflight.drift import Pair, drift

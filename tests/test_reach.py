@@ -12,8 +12,9 @@ import pytest
 from sqlmodel import select
 
 from digests.models import DigestItem
-from newsletter import preflight, production, reach
+from newsletter import preflight, reach
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import production
 from newsletter.preflight import Check, shapes
 from newsletter.preflight.leading import leading
 from newsletter.reach import LinkAnswer, Verdict

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from digests.edition import Edition, Entry, Quote
 from digests.facts import ToolFacts, Verdict
 from digests.week_said import ToolSaid, WeekSaid
-from digests.wording import entry
+from digests.words.wording import entry
 from newsletter.esp import Content
 from newsletter.rendering import FIELDS, BadTemplate, House, content_hash, render
 from newsletter.rendering.card import card

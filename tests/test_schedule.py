@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from sqlmodel import Session, select
 
-from digests import calendar, intake, pages, schedule_files, schedule_terms, turns
 from digests.models import DigestItem, DigestStatus
-from digests.schedule import Approval, Holiday, Occurrence, Otherwise, Schedule
-from digests.schedule_terms import BadSchedule, Terms
-from newsletter import production, steering
+from digests.reading import pages
+from digests.schedules import calendar, schedule_files, schedule_terms, turns
+from digests.schedules.schedule import Approval, Holiday, Occurrence, Otherwise, Schedule
+from digests.schedules.schedule_terms import BadSchedule, Terms
+from digests.store import intake
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import EXAMPLES
+from newsletter.editions import production, steering
 from tests.conftest import Configure
 
 MONDAY = date(2026, 11, 23)

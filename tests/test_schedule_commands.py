@@ -11,13 +11,13 @@ import pytest
 from freezegun import freeze_time
 from typer.testing import CliRunner
 
-from newsletter import production
 from newsletter.cli import app
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
+from newsletter.editions import production
 from newsletter.settings import settings
-from newsletter.web import situation
+from newsletter.web.site import situation
 from tests.conftest import Configure
 from tests.processes import ROOT
 

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from sqlmodel import col, select
 
+from digests.ledger.receipt import Receipt, receipt
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Halt
-from digests.receipt import Receipt, receipt
-from newsletter import circuit, dispatch, guarding, production, reconciling, sending
+from newsletter.copies.readership import readers_of
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery import circuit, dispatch, guarding, reconciling, sending
+from newsletter.editions import production
 from newsletter.esp import Absent, Accepted, NotTaken, Traits, Unknown, Unsendable
-from newsletter.readership import readers_of
 from subscribers.engagement import Observation, record
 from subscribers.models import Subscriber
 from subscribers.subscription import leave

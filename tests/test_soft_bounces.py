@@ -8,9 +8,10 @@ from typing import Final
 import pytest
 from sqlmodel import Session, col, select
 
-from newsletter import bouncing, links, recording
+from newsletter import links
 from newsletter.database import reading, unit_of_work
 from newsletter.esp import Event, EventKind
+from newsletter.feedback import bouncing, recording
 from newsletter.settings import settings
 from newsletter.tasks.bounces import soft_bounces
 from subscribers import barring, joining

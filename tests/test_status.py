@@ -7,13 +7,13 @@ import pytest
 from sqlmodel import col, select, update
 from typer.testing import CliRunner
 
+from digests.ledger.progress import in_flight
 from digests.models import Batch, BatchStatus
-from digests.progress import in_flight
 from newsletter import pulse
-from newsletter.circuit import Circuit
 from newsletter.cli import app
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.delivery.circuit import Circuit
 from newsletter.pulse import Part
 from tests.editions import a_sending_digest, readers
 from tests.web.scene import on_both

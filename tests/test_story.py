@@ -16,13 +16,14 @@ from fastapi.testclient import TestClient
 from freezegun import freeze_time
 from sqlmodel import select
 
+from digests.ledger.receipt import receipt
 from digests.models import Digest, DigestStatus
-from digests.receipt import receipt
-from digests.schedule_files import install
-from newsletter import answers, production
+from digests.schedules.schedule_files import install
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import add_readers, take_in_examples
+from newsletter.editions import production
 from newsletter.providers import provider
+from newsletter.readers import answers
 from newsletter.sandbox.dialects.sendgrid_events import SendGridEvents
 from newsletter.secrets import sandbox_keys
 from newsletter.settings import settings

@@ -10,12 +10,12 @@ import pytest
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from newsletter import suppressing
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
 from newsletter.esp import CannotTell
 from newsletter.esp.lists import Listed, Page, Why
-from newsletter.suppressing import ListPlace, NoLists
+from newsletter.feedback import suppressing
+from newsletter.feedback.suppressing import ListPlace, NoLists
 from newsletter.tasks.listing import take_over
 from subscribers import subscription
 from subscribers.models import Subscriber, SubscriberStatus, Suppression

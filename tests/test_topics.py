@@ -7,15 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import Session, col, select
 
-from digests import intake
-from digests.comparisons import latest_revision
 from digests.facts import ComparisonFacts
+from digests.ledger.receipt import receipt
+from digests.making.stock import Stock
 from digests.models import Batch, Delivery, Digest, DigestItem, DigestStatus, Outcome, Rendition
-from digests.receipt import receipt
-from digests.stock import Stock
+from digests.store import intake
+from digests.store.comparisons import latest_revision
 from digests.topics import ALL, EVERYTHING, MOST, Shelf, Topic, listed, register
-from newsletter import choices, dispatch, preflight, production
-from newsletter.choices import NOTHING
+from newsletter import preflight
+from newsletter.copies import choices
+from newsletter.copies.choices import NOTHING
+from newsletter.delivery import dispatch
+from newsletter.editions import production
 from newsletter.web.desk import mail
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.editions import a_draft, a_reader, an_approved_digest

@@ -11,7 +11,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sqlmodel import Session
 
-from newsletter import sending, tracing
+from newsletter import tracing
+from newsletter.delivery import sending
 from newsletter.esp import Event, EventKind
 from newsletter.web import webhooks
 from tests.conftest import Configure

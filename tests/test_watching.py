@@ -10,13 +10,14 @@ from freezegun import freeze_time
 from sqlmodel import Session, col, select
 from standardwebhooks.webhooks import Webhook
 
-from digests import halting, lifecycle
+from digests import lifecycle
+from digests.ledger import halting
+from digests.ledger.progress import Progress, Uncertain
 from digests.models import Digest, DigestStatus, Halt
-from digests.progress import Progress, Uncertain
 from newsletter import pulse
 from newsletter.accounts.models import Account, Role
-from newsletter.circuit import Circuit
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery.circuit import Circuit
 from newsletter.overview import Overview
 from newsletter.posting.composing import Composed, compose
 from newsletter.pulse import Life, Part, Pulse

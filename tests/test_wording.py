@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from digests.edition import Entry
 from digests.facts import ComparisonFacts, PanelFacts, ReviewFacts, ToolFacts, Verdict
-from digests.quotes import LONGEST, cases_for, dissents_from, sentences
-from digests.wording import (
+from digests.words.quotes import LONGEST, cases_for, dissents_from, sentences
+from digests.words.wording import (
     entry,
     label_of,
     opening_of,

@@ -8,11 +8,11 @@ from typing import Final
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from digests import assembly
 from digests.lifecycle import DigestError, NoSuchDigest
+from digests.making import assembly
 from digests.models import Digest, DigestStatus, Rendition
-from newsletter import galley
 from newsletter.archive.public import Neighbours, html_of, text_of
+from newsletter.copies import galley
 from newsletter.rendering.card import Card, card
 from newsletter.settings import settings
 

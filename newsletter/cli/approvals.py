@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from newsletter import approval, production
 from newsletter.cli.digests import Issue
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.editions import approval, production
 
 
 def register(app: typer.Typer) -> None:

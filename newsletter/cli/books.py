@@ -7,14 +7,16 @@ from rich.console import Console
 from rich.table import Table
 from sqlmodel import col, select
 
+from digests.ledger.receipt import Receipt, receipt
 from digests.models import Batch, BatchStatus
-from digests.receipt import Receipt, receipt
-from newsletter import answers, decisions, hearing, production, reclassing
 from newsletter.cli.digests import AsJson, Issue
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import decisions, production
+from newsletter.feedback import hearing, reclassing
+from newsletter.readers import answers
 
 
 def register(app: typer.Typer) -> None:

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from digests.comparisons import every_comparison, facts_of, latest_revision
-from digests.exchange import json_line
 from digests.facts import ComparisonFacts, PanelFacts
-from digests.intake import Taken, TakenAs, take_in
-from digests.sources import Found, Refused, documents
+from digests.reading.exchange import json_line
+from digests.reading.sources import Found, Refused, documents
+from digests.store.comparisons import every_comparison, facts_of, latest_revision
+from digests.store.intake import Taken, TakenAs, take_in
 from newsletter.accounts import audit
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who

@@ -8,11 +8,11 @@ import typer
 from sqlmodel import col, select
 
 from digests.models import Digest
-from newsletter import decisions, production
 from newsletter.cli.output import moment, print_json, print_table
 from newsletter.cli.turns import WANTS_A_NAME, By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import decisions, production
 
 Issue = Annotated[str, typer.Argument(help="The edition, such as 2026-W48, or latest.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]

@@ -11,12 +11,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from newsletter import importing
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
-from newsletter.importing import SAID, Outcome, Sheet
-from newsletter.refused import HEAD
+from newsletter.readers import importing
+from newsletter.readers.importing import SAID, Outcome, Sheet
+from newsletter.readers.refused import HEAD
 from subscribers.importing.bulk import Fate, Terms
 from subscribers.importing.records import FileRefused
 

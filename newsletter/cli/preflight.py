@@ -5,10 +5,11 @@ from typing import Annotated
 import typer
 
 from newsletter import preflight as checks
-from newsletter import production, reach
+from newsletter import reach
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
 from newsletter.database import reading
+from newsletter.editions import production
 
 
 def register(app: typer.Typer) -> None:

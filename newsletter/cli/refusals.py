@@ -6,7 +6,7 @@ from psycopg.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTabl
 from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
 from digests.lifecycle import DigestError
-from digests.schedule_terms import BadSchedule
+from digests.schedules.schedule_terms import BadSchedule
 from newsletter.accounts.errors import AccountError
 from newsletter.esp import EspError
 from newsletter.keeping import KeepingError

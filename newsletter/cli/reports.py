@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from newsletter import production, reporting
 from newsletter.cli.output import print_json, print_table
 from newsletter.clock import utc_now
 from newsletter.database import reading
+from newsletter.editions import production
+from newsletter.feedback import reporting
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 

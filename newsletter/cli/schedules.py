@@ -8,17 +8,17 @@ from zoneinfo import ZoneInfo
 import typer
 from sqlmodel import Session, col, select
 
-from digests import calendar, schedule_terms
-from digests.schedule import Holiday
-from digests.schedule_files import as_toml, export, install
-from digests.schedule_terms import BadSchedule, Terms, by_name, date_of, in_words
-from newsletter import steering
+from digests.schedules import calendar, schedule_terms
+from digests.schedules.schedule import Holiday
+from digests.schedules.schedule_files import as_toml, export, install
+from digests.schedules.schedule_terms import BadSchedule, Terms, by_name, date_of, in_words
 from newsletter.accounts import audit
 from newsletter.cli import turns
 from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, Name, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import steering
 from newsletter.settings import settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from digests.schedule_files import install
+from digests.schedules.schedule_files import install
 from newsletter import instance, rotation
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from digests.progress import Progress
+from digests.ledger.progress import Progress
 from newsletter import overview
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now

@@ -15,7 +15,7 @@ from newsletter.cli.output import print_json, print_table
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.people import COLUMNS, cells_of, for_the_record
+from newsletter.readers.people import COLUMNS, cells_of, for_the_record
 from newsletter.settings import settings
 from newsletter.spreadsheets import defused
 from subscribers import looking

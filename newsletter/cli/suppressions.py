@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from newsletter import suppressing
 from newsletter.accounts import audit
 from newsletter.cli.output import print_json
 from newsletter.cli.turns import By, who
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.feedback import suppressing
 from newsletter.settings import settings
 
 Provider = Annotated[str, typer.Option(help="Which provider; without it, each one in use.")]

@@ -7,12 +7,12 @@ from typing import Annotated, Final
 import typer
 from sqlmodel import Session
 
-from digests import calendar
-from digests.schedule import Schedule
-from digests.schedule_terms import BadSchedule, by_name, date_of, moment_of
-from newsletter import steering
+from digests.schedules import calendar
+from digests.schedules.schedule import Schedule
+from digests.schedules.schedule_terms import BadSchedule, by_name, date_of, moment_of
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.editions import steering
 
 Name = Annotated[str, typer.Argument(help="The schedule, such as weekly.")]
 OnDate = Annotated[str, typer.Argument(help="The turn's local date, 2026-12-07, or next.")]

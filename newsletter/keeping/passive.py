@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import delete
 from sqlmodel import Session
 
-from digests import halting
+from digests.ledger import halting
 from newsletter.accounts import audit
 from newsletter.keeping.file import Manifest
 from newsletter.pulse import Pulse

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from digests.partitions import attach_partition, open_partition
+from digests.ledger.partitions import attach_partition, open_partition
 from newsletter.database import lock_schema, open_engine, upgrade
 from newsletter.keeping.file import KeepingError, Kept, Manifest, Part, Progress
 from newsletter.keeping.passive import make_passive

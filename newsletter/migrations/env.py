@@ -5,11 +5,11 @@ from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
 # These tables belong to the schema too.
-import newsletter.circuit
+import newsletter.delivery.circuit
 import newsletter.doctor.examining
-import newsletter.recording
-import newsletter.suppressing
-import newsletter.uploaded  # noqa: F401 - as said
+import newsletter.feedback.recording
+import newsletter.feedback.suppressing
+import newsletter.readers.uploaded  # noqa: F401 - as said
 import subscribers.bulk  # noqa: F401 - as said
 from newsletter.database import engine
 

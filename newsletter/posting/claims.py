@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, Table, and_, exists, func, or_, select, upd
 from sqlalchemy.sql.elements import ColumnElement
 from sqlmodel import Session, col
 
-from digests import halting
+from digests.ledger import halting
 from digests.models import Halt
 from newsletter.service_mail import LetterStatus, ServiceMail
 

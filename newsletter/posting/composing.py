@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlmodel import Session
 
 from newsletter import links
+from newsletter.copies.galley import house
 from newsletter.esp import Content, Copy, Mailing
-from newsletter.galley import house
 from newsletter.links import Purpose
 from newsletter.posting.recipients import Nobody, To, recipient
 from newsletter.rendering.letter import letter

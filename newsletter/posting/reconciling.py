@@ -16,7 +16,8 @@ from sqlmodel import Session, col, select
 
 from newsletter import links
 from newsletter.database import reading, unit_of_work
-from newsletter.doubts import search
+from newsletter.delivery.doubts import search
+from newsletter.delivery.pacing import wait_for_a_call
 from newsletter.esp import (
     Absent,
     Accepted,
@@ -28,7 +29,6 @@ from newsletter.esp import (
     Unknown,
     Unsendable,
 )
-from newsletter.pacing import wait_for_a_call
 from newsletter.posting import claims
 from newsletter.posting.claims import Held
 from newsletter.posting.composing import compose

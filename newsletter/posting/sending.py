@@ -13,11 +13,11 @@ import structlog
 from jinja2 import TemplateError
 from sqlmodel import Session
 
-from newsletter import circuit
 from newsletter.database import unit_of_work
+from newsletter.delivery import circuit
+from newsletter.delivery.pacing import wait_for_a_call
+from newsletter.delivery.patience import backoff, surely
 from newsletter.esp import Accepted, Esp, NotTaken, Outcome, Request, Unknown, Unsendable
-from newsletter.pacing import wait_for_a_call
-from newsletter.patience import backoff, surely
 from newsletter.posting import claims
 from newsletter.posting.claims import Held
 from newsletter.posting.composing import compose

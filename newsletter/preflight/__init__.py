@@ -6,14 +6,15 @@ from typing import Final
 
 from sqlmodel import Session, col, select
 
-from digests import assembly
-from digests.comparisons import Revision
 from digests.edition import Edition
 from digests.facts import ComparisonFacts
+from digests.making import assembly
 from digests.models import Digest, DigestItem, DigestStatus
-from newsletter import choices, galley, kept, reach
+from digests.store.comparisons import Revision
 from newsletter import links as signed
-from newsletter.galley import Preview
+from newsletter import reach
+from newsletter.copies import choices, galley, kept
+from newsletter.copies.galley import Preview
 from newsletter.preflight import markup, readers, wording
 from newsletter.preflight.contrast import contrast
 from newsletter.preflight.drift import Pair, drift

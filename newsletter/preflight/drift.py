@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from digests.facts import ComparisonFacts, ToolFacts, key_of
-from digests.tally import split_of, verdict_of
+from digests.words.tally import split_of, verdict_of
 from newsletter.preflight.findings import Check, Finding, Severity
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from digests.english import counted
 from digests.lifecycle import DigestError
+from digests.words.english import counted
 
 
 class Severity(StrEnum):

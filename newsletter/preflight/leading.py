@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from digests.english import counted
+from digests.words.english import counted
 from newsletter.preflight.findings import Check, Finding, note, warning
 from newsletter.reach import LinkAnswer, Verdict
 

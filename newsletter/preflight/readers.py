@@ -9,9 +9,9 @@ from sqlalchemy import Select, func, select
 from sqlmodel import Session, col
 
 from digests.models import Digest
+from newsletter.copies.readership import readers_of
 from newsletter.preflight.findings import Check, Finding, error, note
 from newsletter.preflight.mail import Shape
-from newsletter.readership import readers_of
 from subscribers.audience import audience
 from subscribers.models import Subscriber
 from subscribers.pace import Pace

@@ -10,11 +10,11 @@ from sqlalchemy import delete, insert
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.models import BIG, Digest
-from newsletter.choices import Wanted, Wish
+from newsletter.copies.choices import Wanted, Wish
+from newsletter.copies.readership import turn_of
 from newsletter.database import reading, unit_of_work
 from newsletter.preflight.mail import Shape
 from newsletter.preflight.readers import Grouped, considered, everybody, in_words
-from newsletter.readership import turn_of
 from subscribers.pace import Pace, Turn
 
 #: From here on a page shows what was kept; a shorter list is grouped while one waits.

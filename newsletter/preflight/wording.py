@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from digests.edition import Edition
-from digests.english import listed
 from digests.facts import key_of
-from digests.headlines import PREHEADER_LENGTH, SUBJECT_LENGTH
+from digests.words.english import listed
+from digests.words.headlines import PREHEADER_LENGTH, SUBJECT_LENGTH
 from newsletter.preflight.findings import Check, Finding, error, note, warning
 
 _DESKTOP_SUBJECT: Final = 78  # characters: what a desktop shows, and a header line's decent length

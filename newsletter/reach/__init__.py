@@ -15,7 +15,7 @@ from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.lifecycle import NothingInIt
 from digests.models import Digest, DigestStatus, words
-from newsletter import galley
+from newsletter.copies import galley
 from newsletter.database import reading, unit_of_work
 from newsletter.reach.asking import Answer, Verdict, ask
 from newsletter.settings import settings

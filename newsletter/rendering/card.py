@@ -6,8 +6,8 @@ from typing import Final
 
 from digests.edition import Entry, Quote
 from digests.facts import ToolFacts, Verdict
-from digests.tally import split_of
-from digests.wording import label_of
+from digests.words.tally import split_of
+from digests.words.wording import label_of
 from newsletter.rendering.inert import line
 
 #: Characters of a price or a tagline: the mail compares, the page has the small print.

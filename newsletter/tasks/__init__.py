@@ -42,7 +42,7 @@ TICKS: Final = (
 SELDOM: Final[dict[str, float]] = {
     "newsletter.count": 60.0,
     "newsletter.watch": 30.0,
-    "newsletter.deadlines": 10.0,
+    "newsletter.editions.deadlines": 10.0,
     "newsletter.ask_links": 60.0,
     "newsletter.measure_readers": 300.0,
     "newsletter.examine": 60.0,

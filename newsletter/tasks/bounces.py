@@ -1,8 +1,8 @@
 """The tick that judges soft bounces."""
 
-from newsletter import bouncing
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
+from newsletter.feedback import bouncing
 from newsletter.tasks import app
 
 

@@ -1,7 +1,7 @@
 """The tick that counts what became of editions."""
 
-from newsletter import reporting
 from newsletter.clock import utc_now
+from newsletter.feedback import reporting
 from newsletter.tasks import app
 
 

@@ -2,9 +2,10 @@
 
 import structlog
 
-from newsletter import hearing, production
 from newsletter.clock import utc_now
 from newsletter.database import reading
+from newsletter.editions import production
+from newsletter.feedback import hearing
 from newsletter.tasks import app
 from newsletter.watching.looking import without_events
 

@@ -2,8 +2,8 @@
 
 import structlog
 
-from newsletter import suppressing
 from newsletter.clock import utc_now
+from newsletter.feedback import suppressing
 from newsletter.tasks import app
 
 log = structlog.get_logger()

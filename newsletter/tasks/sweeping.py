@@ -1,7 +1,7 @@
 """The ticks of what operators do with many people at once: deeds, and lists that are loaded up."""
 
-from newsletter import people, uploads
 from newsletter.clock import utc_now
+from newsletter.readers import people, uploads
 from newsletter.tasks import app
 
 

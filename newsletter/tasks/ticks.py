@@ -6,11 +6,13 @@ from datetime import timedelta
 import structlog
 from celery.exceptions import OperationalError
 
-from newsletter import deadlines, dispatch, guarding, production, tracing
+from newsletter import tracing
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.reconciling import reconcile
-from newsletter.sending import send_batches
+from newsletter.delivery import dispatch, guarding
+from newsletter.delivery.reconciling import reconcile
+from newsletter.delivery.sending import send_batches
+from newsletter.editions import deadlines, production
 from newsletter.settings import settings
 from newsletter.tasks import app
 from newsletter.tasks.beating import our_name

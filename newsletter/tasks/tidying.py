@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import structlog
 
-from digests.community import wipe_networks
-from newsletter import uploaded
+from digests.store.community import wipe_networks
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
-from newsletter.privacy import retention
+from newsletter.readers import uploaded
+from newsletter.readers.privacy import retention
 from newsletter.settings import settings
 from newsletter.tasks import app
 from subscribers import bulk

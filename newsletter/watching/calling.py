@@ -9,7 +9,7 @@ import httpx
 import structlog
 from standardwebhooks.webhooks import Webhook
 
-from digests import halting
+from digests.ledger import halting
 from newsletter.database import reading, unit_of_work
 from newsletter.settings import settings
 from newsletter.watching import alerts

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from digests.ledger.progress import Progress
 from digests.models import DigestStatus
-from digests.progress import Progress
 from newsletter.overview import Overview
 from newsletter.settings.alerts import AlertSettings
 

@@ -8,9 +8,9 @@ import structlog
 from sqlalchemy import exists, func, select
 from sqlmodel import Session, col
 
+from digests.ledger.progress import Progress
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus
-from digests.progress import Progress
-from digests.schedule import Occurrence, Schedule, deadline
+from digests.schedules.schedule import Occurrence, Schedule, deadline
 from newsletter import overview, pulse, service_mail
 from newsletter.accounts import register
 from newsletter.accounts.models import Role

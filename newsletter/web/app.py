@@ -14,14 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from digests.community import CommunityError, NoSuchTool
-from digests.draft import BadWords
-from digests.exchange import FactsRefused
-from digests.finding import BadCursor
 from digests.lifecycle import DigestError, IllegalTransition, NoSuchDigest, NotWhatWasSeen
-from digests.page_lines import PageRefused
-from digests.schedule_terms import BadSchedule, NoSuchSchedule
-from digests.versions import NoSuchVersion
+from digests.making.draft import BadWords
+from digests.making.versions import NoSuchVersion
+from digests.reading.exchange import FactsRefused
+from digests.reading.page_lines import PageRefused
+from digests.schedules.schedule_terms import BadSchedule, NoSuchSchedule
+from digests.store.community import CommunityError, NoSuchTool
+from digests.store.finding import BadCursor
 from newsletter.accounts.errors import (
     AccountError,
     AccountExists,
@@ -37,54 +37,46 @@ from newsletter.accounts.errors import (
 )
 from newsletter.esp import BadPayload, BadSignature, CannotVerify, EspError
 from newsletter.knocking import TooOften
-from newsletter.people import NobodyThere
+from newsletter.readers.people import NobodyThere
+from newsletter.readers.uploads import NotThere, NotYet
+from newsletter.readers.voting import NoSuchChoice
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.settings import SettingsError
 from newsletter.tickets import NoSuchTicket, TicketError
-from newsletter.uploads import NotThere, NotYet
-from newsletter.voting import NoSuchChoice
-from newsletter.web import (
-    account,
-    accounts,
-    api,
-    archive,
-    audit,
+from newsletter.web import desk, health, intake, metrics, pages, static, webhooks
+from newsletter.web.desk import approval, board, changes, history, trials
+from newsletter.web.desk.mail import NoSuchReader
+from newsletter.web.forms import FormRefused
+from newsletter.web.mailed import (
     ballots,
-    browse,
-    bulk,
     choosing,
     clicks,
-    compare,
-    console,
-    desk,
-    doctor,
-    entering,
-    feeds,
-    front,
-    health,
-    intake,
     joining,
-    lists,
-    metrics,
     moving,
-    pages,
-    people,
     pixel,
     privacy,
     readers,
+)
+from newsletter.web.mailed.readers import BrokenLink
+from newsletter.web.office import (
+    account,
+    accounts,
+    audit,
+    bulk,
+    console,
+    doctor,
+    entering,
+    lists,
+    people,
     reports,
     schedules,
     second_step,
     staff,
-    static,
     votes,
-    webhooks,
 )
-from newsletter.web.desk import approval, board, changes, history, trials
-from newsletter.web.desk.mail import NoSuchReader
-from newsletter.web.readers import BrokenLink
-from newsletter.web.second_step import NobodyWaits
-from newsletter.web.staff import FormRefused, NotAllowed, NotInPerson, NotSignedIn
+from newsletter.web.office.second_step import NobodyWaits
+from newsletter.web.office.staff import NotAllowed, NotInPerson, NotSignedIn
+from newsletter.web.site import api, archive, browse, compare, feeds, front
 from subscribers.addresses import BadAddress
 from subscribers.bulk import NobodyToDoItTo, TooLate
 from subscribers.subscription import AddressSuppressed, SubscriberError

@@ -7,7 +7,8 @@ from typing import Final
 from sqlmodel import Session, col, select
 
 from digests.models import Batch, Delivery, Rendition
-from newsletter import kept, links
+from newsletter import links
+from newsletter.copies import kept
 from newsletter.links import CopyRef, Purpose
 from subscribers.models import Subscriber
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 
-from digests.exchange import LARGEST_COMPARISON, FactsRefused, read_json
 from digests.facts import ComparisonFacts
-from digests.intake import TakenAs, take_in
+from digests.reading.exchange import LARGEST_COMPARISON, FactsRefused, read_json
+from digests.store.intake import TakenAs, take_in
 from newsletter.web.doors import Now, SiteToken, Transaction
 
 router = APIRouter()

@@ -17,8 +17,8 @@ from newsletter.settings import settings
 from newsletter.watching.conditions import Condition, conditions
 from newsletter.watching.looking import seen
 from newsletter.web.doors import Now
+from newsletter.web.office.staff import Figures
 from newsletter.web.pages import LOOK
-from newsletter.web.staff import Figures
 
 router = APIRouter()
 

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from digests.hours import hour_of_digest
 from digests.models import Digest
+from digests.schedules.hours import hour_of_digest
 from newsletter.settings import settings
 from newsletter.web.browsers import browser
 

@@ -10,8 +10,9 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 
-from newsletter import links, reclassing, recording, tracing
+from newsletter import links, tracing
 from newsletter.esp import BadSignature, CannotVerify, Event, ShakesHands
+from newsletter.feedback import reclassing, recording
 from newsletter.providers import is_set_up
 from newsletter.providers import provider as adapter_of
 from newsletter.settings import settings

@@ -10,11 +10,12 @@ from typing import Final
 from sqlalchemy import text
 from sqlmodel import col, select
 
+from digests.ledger.partitions import attach_partition, open_partition
 from digests.models import Batch, BatchStatus, Digest, DigestStatus, Rendition
-from digests.partitions import attach_partition, open_partition
-from digests.schedule import Occurrence, OccurrenceStatus, Schedule
-from digests.schedule_files import install
-from newsletter import database, production
+from digests.schedules.schedule import Occurrence, OccurrenceStatus, Schedule
+from digests.schedules.schedule_files import install
+from newsletter import database
+from newsletter.editions import production
 from newsletter.preflight import shapes
 from tests.benchmarks.installation import installation
 from tests.processes import ROOT

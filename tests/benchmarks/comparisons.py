@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from digests import intake
 from digests.facts import ComparisonFacts
+from digests.store import intake
 from newsletter import database
 from newsletter.clock import utc_now
 from newsletter.web.app import create_app

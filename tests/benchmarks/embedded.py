@@ -8,12 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from digests.ledger.receipt import receipt
 from digests.models import Digest
-from digests.receipt import receipt
-from newsletter import dispatch
 from newsletter.clock import utc_now
 from newsletter.database import engine, migrate, reading, unit_of_work
-from newsletter.sending import send_batches
+from newsletter.delivery import dispatch
+from newsletter.delivery.sending import send_batches
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.benchmarks.installation import installation
 from tests.benchmarks.sending import HTML_BYTES

@@ -13,8 +13,9 @@ from typing import Final
 
 import psycopg
 
-from newsletter import database, importing
+from newsletter import database
 from newsletter.clock import utc_now
+from newsletter.readers import importing
 from subscribers.importing.bulk import Fate, Terms
 from tests.benchmarks.installation import installation
 from tests.benchmarks.table import Figure

@@ -13,10 +13,10 @@ from typing import Final
 
 from starlette.testclient import TestClient
 
-from newsletter import production
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading
+from newsletter.editions import production
 from newsletter.links import Purpose
 from newsletter.web.app import create_app
 from subscribers.models import Subscriber

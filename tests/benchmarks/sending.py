@@ -19,8 +19,8 @@ from celery import Celery
 from sqlalchemy import Engine, text
 from sqlmodel import Session, col, func, select
 
+from digests.ledger.receipt import receipt
 from digests.models import Batch, BatchStatus, Digest
-from digests.receipt import receipt
 from newsletter.database import migrate, open_engine
 from tests.benchmarks.table import Figure
 from tests.editions import an_approved_digest

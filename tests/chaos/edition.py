@@ -9,7 +9,8 @@ import httpx
 from sqlalchemy import false, insert
 from sqlmodel import Session, col, select
 
-from digests import lifecycle, planning
+from digests import lifecycle
+from digests.ledger import planning
 from digests.models import Digest
 from newsletter import links
 from newsletter.clock import utc_now

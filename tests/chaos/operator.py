@@ -11,7 +11,7 @@ from digests.models import Batch, BatchStatus, Delivery
 from newsletter import links
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
-from newsletter.reconciling import settle_by_hand
+from newsletter.delivery.reconciling import settle_by_hand
 from tests.chaos.verdict import mails
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
-from digests import claims, settlement
+from digests.ledger import claims, settlement
 from newsletter.esp import NotTaken, Unknown
 from newsletter.esp.registry import adapters
 

@@ -16,8 +16,9 @@ from typing import Any, Final
 
 import httpx
 
-from digests import claims, lifecycle, proofs, settlement
-from newsletter import dispatch, reconciling, sending
+from digests import lifecycle
+from digests.ledger import claims, proofs, settlement
+from newsletter.delivery import dispatch, reconciling, sending
 from newsletter.esp.registry import adapters
 
 #: What stands in the table, in the order in which a batch meets the steps.

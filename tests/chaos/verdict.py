@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import func, select
 from sqlmodel import Session, col
 
+from digests.ledger.receipt import receipt
 from digests.models import Batch, BatchStatus, Delivery, Digest
-from digests.receipt import receipt
 from newsletter import links
 from newsletter.database import reading
 from subscribers.engagement import Engagement

@@ -8,12 +8,13 @@ from typing import Final
 import pytest
 from sqlmodel import Session, col, select
 
-from digests import intake
-from digests.comparisons import latest_revision
 from digests.facts import ComparisonFacts
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestItem, DigestStatus, Rendition
-from newsletter import links, production
+from digests.store import intake
+from digests.store.comparisons import latest_revision
+from newsletter import links
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import production
 from newsletter.links import Purpose
 from newsletter.settings import settings
 from subscribers.engagement import Engagement

@@ -15,7 +15,7 @@ from newsletter.accounts import logins, register
 from newsletter.accounts.models import Account, Role
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
-from newsletter.web.staff import cookie_name
+from newsletter.web.office.staff import cookie_name
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext

@@ -11,7 +11,7 @@ from newsletter.accounts import passwords, register, tokens
 from newsletter.accounts.models import ApiToken, AuditEntry, Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.web.staff import cookie_name
+from newsletter.web.office.staff import cookie_name
 from tests.web.scene import Sent, on_both
 from tests.web.staffing import an_account, signed_in
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from digests import intake
 from digests.facts import ComparisonFacts
+from digests.store import intake
 from newsletter.database import unit_of_work
-from newsletter.web import published
+from newsletter.web.site import published
 from tests.conftest import Configure
 from tests.effort import examples
 from tests.mails import SHIP, SKIP, a_pair, a_tool

@@ -8,12 +8,15 @@ from fastapi import FastAPI
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
-from digests import claims, versions
+from digests.ledger import claims
+from digests.making import versions
 from digests.models import Delivery, Digest, DigestStatus
-from newsletter import dispatch, production, seeds
+from newsletter import seeds
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery import dispatch
+from newsletter.editions import production
 from newsletter.posting.composing import Composed, compose
 from newsletter.service_mail import Kind, ServiceMail
 from subscribers.engagement import Engagement

@@ -7,12 +7,13 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, expect
 from sqlmodel import col, select, update
 
-from digests import versions
+from digests.making import versions
 from digests.models import Batch, BatchStatus, Digest
-from newsletter import deadlines, dispatch, production
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.delivery import dispatch
+from newsletter.editions import deadlines, production
 from newsletter.service_mail import ServiceMail
 from tests.soundness import DESKTOP, is_sound
 from tests.web.scene import a_draft, a_reader

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
-from digests.ballots import Bookmark, Doubt, Standing, Vote
-from digests.comparisons import Tool
+from digests.store.ballots import Bookmark, Doubt, Standing, Vote
+from digests.store.comparisons import Tool
 from newsletter import links
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.clock import utc_now

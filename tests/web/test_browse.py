@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 from starlette.testclient import TestClient
 
-from digests import intake
 from digests.facts import ComparisonFacts, ToolFacts
+from digests.store import intake
 from newsletter.database import unit_of_work
 from tests.mails import SHIP, SKIP, a_pair, a_tool
 from tests.soundness import is_sound

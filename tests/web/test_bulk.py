@@ -9,11 +9,11 @@ from sqlmodel import Session, col, select
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from newsletter import people
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
-from newsletter.privacy import requests
+from newsletter.readers import people
+from newsletter.readers.privacy import requests
 from newsletter.tasks.sweeping import bulk as tick
 from newsletter.tasks.tidying import tidy
 from subscribers import bulk, looking, subscription
@@ -351,4 +351,21 @@ def test_an_operator_takes_a_list_off_and_back_by_keyboard_and_without_scripts(
     for path in ("/people?tracking=on", "/people/bulk?deed=take+off&tracking=on", "/people/bulk/1"):
         page.goto(site + path)
         is_sound(page)
+    context.close()
+
+
+@pytest.mark.browser
+def test_the_page_of_a_deed_follows_it_to_its_end(
+    browser: Browser, site: str, small: int, sent: Sent, now: datetime
+) -> None:
+    number = do(Deed.keep_out, now=now)
+    context = browser.new_context()
+    signed_in_browser(context, site, roles={Role.operator}, now=now)
+    page = context.new_page()
+    page.goto(f"{site}/people/bulk/{number}")
+    expect(page.get_by_role("status")).to_contain_text("2 of 3")
+
+    tick()
+
+    expect(page.get_by_role("status")).to_have_text("Done for 3 people.")
     context.close()

@@ -10,9 +10,9 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Rendition
-from newsletter import reclassing
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.feedback import reclassing
 from subscribers.classing import AT_ONCE, HEAD, PROGRAM, SWEEP, Click, classed
 from subscribers.engagement import Reader
 from subscribers.preferences import set_tracking

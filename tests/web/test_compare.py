@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from digests import intake
 from digests.facts import ComparisonFacts, ReviewFacts, ToolFacts
+from digests.store import intake
 from newsletter.database import unit_of_work
-from newsletter.web.compare import scorecard
+from newsletter.web.site.compare import scorecard
 from tests.web.scene import DATA, Sent
 
 

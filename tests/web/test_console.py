@@ -6,7 +6,7 @@ import pytest
 from sqlmodel import col, select, update
 from starlette.testclient import TestClient
 
-from digests import claims
+from digests.ledger import claims
 from digests.models import Batch, BatchStatus, Digest, Halt
 from newsletter import pulse
 from newsletter.accounts.models import AuditEntry, Role

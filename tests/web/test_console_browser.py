@@ -7,8 +7,8 @@ from playwright.sync_api import Browser, expect
 
 from newsletter import pulse
 from newsletter.accounts.models import Role
-from newsletter.circuit import Circuit
 from newsletter.database import unit_of_work
+from newsletter.delivery.circuit import Circuit
 from newsletter.pulse import Part
 from tests.editions import a_sending_digest, readers
 from tests.soundness import is_sound

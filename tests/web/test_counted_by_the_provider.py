@@ -10,11 +10,12 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Rendition
-from newsletter import links, reclassing, reporting
+from newsletter import links
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.esp.sendgrid_events import DELIVERY_ARG
-from newsletter.reporting import Range
+from newsletter.feedback import reclassing, reporting
+from newsletter.feedback.reporting import Range
 from newsletter.settings import settings
 from subscribers.engagement import Reader
 from tests.conftest import Configure

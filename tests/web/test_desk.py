@@ -8,13 +8,13 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from digests import versions
-from digests.draft import Draft
-from digests.schedule import Schedule, plan_turn
-from newsletter import production
+from digests.making import versions
+from digests.making.draft import Draft
+from digests.schedules.schedule import Schedule, plan_turn
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import production
 from subscribers.models import SubscriberStatus
 from tests.web.scene import Sent, a_draft, a_reader, on_both
 from tests.web.staffing import Staff, signed_in

@@ -7,11 +7,11 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from digests import versions
-from digests.draft import Draft
-from newsletter import production
+from digests.making import versions
+from digests.making.draft import Draft
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import production
 from tests.processes import wait_until
 from tests.soundness import DESKTOP, is_sound
 from tests.web.scene import a_draft, a_reader

@@ -13,7 +13,7 @@ from newsletter.accounts import demo, register
 from newsletter.accounts.models import AuditEntry, Login, Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.web.staff import Editor, Figures, Operator, StaffForm, cookie_name
+from newsletter.web.office.staff import Editor, Figures, Operator, StaffForm, cookie_name
 from tests.conftest import Configure
 from tests.web.scene import on_both
 from tests.web.staffing import an_account, signed_in

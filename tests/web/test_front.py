@@ -8,7 +8,7 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus, Outcome
-from digests.schedule import OccurrenceStatus, Schedule, plan_turn
+from digests.schedules.schedule import OccurrenceStatus, Schedule, plan_turn
 from newsletter import database, pulse
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now

@@ -11,11 +11,12 @@ from sqlmodel import col, select
 from typer.testing import CliRunner
 
 from digests.models import Batch, Delivery
-from newsletter import hearing, links, recording
+from newsletter import links
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
 from newsletter.esp import CannotTell, Event, EventKind
 from newsletter.esp.history import Chapter
+from newsletter.feedback import hearing, recording
 from newsletter.settings import settings
 from newsletter.tasks.hearing import hear
 from newsletter.watching.looking import without_events

@@ -9,15 +9,15 @@ from playwright.sync_api import Browser, expect
 from sqlmodel import Session, col, func, select
 from starlette.testclient import TestClient
 
-from newsletter import importing, uploaded, uploads
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.importing import ListImport
-from newsletter.privacy import requests
+from newsletter.readers import importing, uploaded, uploads
+from newsletter.readers.importing import ListImport
+from newsletter.readers.privacy import requests
+from newsletter.readers.uploaded import Upload, UploadPiece, UploadStatus
 from newsletter.tasks.sweeping import lists as tick
 from newsletter.tasks.tidying import tidy
-from newsletter.uploaded import Upload, UploadPiece, UploadStatus
 from subscribers import subscription
 from subscribers.importing import bulk
 from subscribers.models import Consent, Subscriber
@@ -277,7 +277,7 @@ def test_what_is_no_list_is_refused_in_a_sentence_and_nothing_is_kept(
         )
         assert answer.status_code == 422
         assert says in answer.text
-    monkeypatch.setattr("newsletter.web.lists.LARGEST", 10)
+    monkeypatch.setattr("newsletter.web.office.lists.LARGEST", 10)
     answer = web.post(
         "/people/import", data={"csrf": ada.csrf}, files={"list": ("x.csv", SHEET.encode())}
     )

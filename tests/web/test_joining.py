@@ -9,9 +9,10 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Digest
-from newsletter import joining, tickets
+from newsletter import tickets
 from newsletter.database import reading, unit_of_work
 from newsletter.posting.composing import Composed, compose
+from newsletter.readers import joining
 from newsletter.service_mail import Kind, ServiceMail
 from newsletter.settings import settings
 from subscribers.joining import forget_the_unconfirmed

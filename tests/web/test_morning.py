@@ -15,10 +15,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import Session, col, select
 
-from digests import intake
-from digests.comparisons import Revision, latest_revision
 from digests.facts import ComparisonFacts
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
+from digests.store import intake
+from digests.store.comparisons import Revision, latest_revision
 from digests.topics import listed
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now

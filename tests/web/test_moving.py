@@ -8,14 +8,16 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Batch
-from newsletter import importing, knocking, links, moving, recording, service_mail
+from newsletter import knocking, links, service_mail
 from newsletter.database import reading, unit_of_work
 from newsletter.esp import Event, EventKind
+from newsletter.feedback import recording
 from newsletter.knocking import Door
 from newsletter.links import Purpose
 from newsletter.posting.composing import Composed, compose
 from newsletter.posting.recipients import Nobody, recipient
-from newsletter.privacy import requests, retention
+from newsletter.readers import importing, moving
+from newsletter.readers.privacy import requests, retention
 from newsletter.service_mail import Kind, ServiceMail
 from newsletter.settings import settings
 from subscribers import bouncing, engagement

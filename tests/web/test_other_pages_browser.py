@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlmodel import select
 
-from digests import versions
-from digests.comparisons import Tool
+from digests.making import versions
+from digests.store.comparisons import Tool
 from newsletter.accounts import codes
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work

@@ -11,10 +11,10 @@ from sqlmodel import Session, col, select
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from newsletter import recording
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.cli import app
 from newsletter.database import reading, unit_of_work
+from newsletter.feedback import recording
 from newsletter.service_mail import ServiceMail
 from subscribers import barring, looking
 from subscribers.looking import Wanted

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from newsletter import database
 from newsletter.cli import app
 from newsletter.database import unit_of_work
-from newsletter.recording import record_open
-from newsletter.web.pixel import DOT, is_machine
+from newsletter.feedback.recording import record_open
+from newsletter.web.mailed.pixel import DOT, is_machine
 from subscribers.engagement import Reader
 from tests.conftest import Configure
 from tests.web.scene import Sent, on_both, seen

@@ -8,20 +8,20 @@ from sqlalchemy import func
 from sqlmodel import SQLModel, col, select
 from starlette.testclient import TestClient
 
-from digests import community
-from digests.ballots import Bookmark, Vote
-from digests.comparisons import Tool
 from digests.facts import Verdict
 from digests.models import Delivery
+from digests.store import community
+from digests.store.ballots import Bookmark, Vote
+from digests.store.comparisons import Tool
 from newsletter import service_mail, tickets
 from newsletter.database import engine, reading, unit_of_work
 from newsletter.posting.composing import Composed, compose
-from newsletter.privacy import requests, retention
-from newsletter.privacy.areas import AREAS
+from newsletter.readers.privacy import requests, retention
+from newsletter.readers.privacy.areas import AREAS
+from newsletter.readers.voting import rules
 from newsletter.service_mail import Kind, LetterStatus, ServiceMail
 from newsletter.settings import settings
 from newsletter.tickets import Purpose
-from newsletter.voting import rules
 from subscribers import engagement, subscription
 from subscribers.engagement import Engagement, Observation
 from subscribers.models import Consent, Subscriber, Suppression

@@ -5,7 +5,10 @@ from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
-from digests import corrections, exchange, lifecycle, page_lines, schedule_terms, turns
+from digests import lifecycle
+from digests.making import corrections
+from digests.reading import exchange, page_lines
+from digests.schedules import schedule_terms, turns
 from newsletter import esp
 from newsletter.web import doors
 from newsletter.web.app import STATUS, status_of

@@ -11,14 +11,16 @@ from sqlmodel import Session, col, select
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from digests.claims import Claim
+from digests.ledger.claims import Claim
 from digests.models import Batch, Digest
-from newsletter import composing, galley, links, recording, reporting
+from newsletter import links
 from newsletter.accounts.models import Role
 from newsletter.cli import app
+from newsletter.copies import composing, galley
 from newsletter.database import unit_of_work
 from newsletter.esp import Event, EventKind
-from newsletter.reporting import Range
+from newsletter.feedback import recording, reporting
+from newsletter.feedback.reporting import Range
 from subscribers.engagement import Observation, Reader, record
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.conftest import Configure

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, expect
 
-from newsletter import recording, reporting
 from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
+from newsletter.feedback import recording, reporting
 from subscribers.engagement import Reader
 from tests.soundness import is_sound
 from tests.web.scene import Sent

@@ -7,13 +7,14 @@ import pytest
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
-from digests import calendar
 from digests.models import Digest, DigestStatus
-from digests.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
-from newsletter import production, pulse, steering
+from digests.schedules import calendar
+from digests.schedules.schedule import Holiday, Occurrence, OccurrenceStatus, Schedule
+from newsletter import pulse
 from newsletter.accounts.models import Account, AuditEntry, Role
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import take_in_examples
+from newsletter.editions import production, steering
 from newsletter.pulse import Part
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.web.scene import Sent, a_reader, on_both

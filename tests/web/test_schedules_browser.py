@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, expect
 
-from digests.schedule import Holiday, Schedule
+from digests.schedules.schedule import Holiday, Schedule
 from newsletter import pulse
 from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work

@@ -13,10 +13,11 @@ from fastapi import FastAPI
 from sqlmodel import col, select
 from starlette.testclient import TestClient
 
-from digests.claims import Claim
+from digests.ledger.claims import Claim
 from digests.models import Batch, Rendition
-from newsletter import composing, links
+from newsletter import links
 from newsletter.clock import utc_now
+from newsletter.copies import composing
 from newsletter.database import reading, unit_of_work
 from newsletter.esp.sendgrid_events import DELIVERY_ARG
 from newsletter.settings import settings

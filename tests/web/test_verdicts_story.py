@@ -15,13 +15,13 @@ from freezegun import freeze_time
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlmodel import col, select
 
-from digests import intake
 from digests.models import Digest, DigestStatus
-from digests.schedule_files import install
-from newsletter import production
+from digests.schedules.schedule_files import install
+from digests.store import intake
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.demo import add_readers, take_in_examples
+from newsletter.editions import production
 from newsletter.service_mail import ServiceMail
 from newsletter.tasks import ticks
 from tests.conftest import Configure

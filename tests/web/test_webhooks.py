@@ -15,9 +15,10 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 from starlette.testclient import TestClient
 
-from newsletter import links, recording
+from newsletter import links
 from newsletter.esp import BadSignature, CannotVerify, Event, Handshake
 from newsletter.esp.sendgrid_events import DELIVERY_ARG
+from newsletter.feedback import recording
 from newsletter.secrets import sandbox_keys
 from newsletter.settings import settings
 from newsletter.web import webhooks

@@ -5,12 +5,12 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from digests import versions
+from digests.making import versions
 from newsletter.web.desk.mail import eyes, in_scheme, sight
 from newsletter.web.desk.view import Looking, desk_page, edition
 from newsletter.web.doors import Now, Reading
+from newsletter.web.office.staff import Editor
 from newsletter.web.pages import LOOK, MAIL
-from newsletter.web.staff import Editor
 
 router = APIRouter()
 

@@ -8,22 +8,24 @@ from fastapi import APIRouter
 from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
 
-from digests import planning, signatures
+from digests import signatures
+from digests.ledger import planning
+from digests.ledger.receipt import Receipt, receipt
+from digests.ledger.weeks import Week, weeks
 from digests.lifecycle import DigestError
 from digests.models import Digest, DigestStatus
-from digests.receipt import Receipt, receipt
 from digests.signatures import Signature
-from digests.weeks import Week, weeks
-from newsletter import approval, deadlines, preflight, production, seeds
+from newsletter import preflight, seeds
+from newsletter.copies.readership import Rule, rule_of
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import approval, deadlines, production
 from newsletter.preflight import Preflight
-from newsletter.readership import Rule, rule_of
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.seeds import Seed
 from newsletter.settings import settings
 from newsletter.web.doors import Now, Reading
+from newsletter.web.office.staff import Editor, SignedIn, StaffForm, staff_page
 from newsletter.web.pages import LOOK, SCRIPTED
-from newsletter.web.staff import Editor, SignedIn, StaffForm, staff_page
 
 router = APIRouter()
 

@@ -8,16 +8,17 @@ from fastapi import APIRouter
 from sqlmodel import Session, col, select
 from starlette.responses import Response
 
-from digests import assembly, calendar
-from digests.calendar import Coming
 from digests.edition import Entry
+from digests.ledger.weeks import Week, weeks
+from digests.making import assembly
 from digests.models import Digest, DigestStatus
-from digests.schedule_terms import by_name
-from digests.weeks import Week, weeks
+from digests.schedules import calendar
+from digests.schedules.calendar import Coming
+from digests.schedules.schedule_terms import by_name
 from newsletter.rendering.card import Card, card
 from newsletter.web.doors import Now, Reading
+from newsletter.web.office.staff import Editor, staff_page
 from newsletter.web.pages import LOOK
-from newsletter.web.staff import Editor, staff_page
 
 router = APIRouter()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from digests.draft import Draft
+from digests.making.draft import Draft
 
 #: What each part of the words is called; the order is the page's.
 NAMES: Final = {"subject": "Subject", "preheader": "Preheader", "opening": "Introduction"}

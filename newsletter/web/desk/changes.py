@@ -7,15 +7,15 @@ from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from digests import versions
-from digests.draft import Draft, Edit
-from digests.versions import Overtaken
-from newsletter import editing
-from newsletter.editing import Part
+from digests.making import versions
+from digests.making.draft import Draft, Edit
+from digests.making.versions import Overtaken
+from newsletter.editions import editing
+from newsletter.editions.editing import Part
 from newsletter.web.desk import both
 from newsletter.web.desk.view import Looking, View, desk_page, edition
 from newsletter.web.doors import Now, Transaction
-from newsletter.web.staff import Editor, Form, SignedIn, StaffForm
+from newsletter.web.office.staff import Editor, Form, SignedIn, StaffForm
 
 router = APIRouter()
 

@@ -9,7 +9,7 @@ from digests.lifecycle import DigestError
 from newsletter.accounts.models import Role
 from newsletter.settings import settings
 from newsletter.web.desk.mail import Eyes, NoSuchReader, eyes, of_a_reader
-from newsletter.web.staff import SignedIn
+from newsletter.web.office.staff import SignedIn
 from subscribers import looking
 from subscribers.addresses import BadAddress, address_key, normal_form
 from subscribers.looking import Wanted

@@ -9,15 +9,15 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
-from digests import versions
-from digests.differences import Difference
-from digests.draft import Draft
-from newsletter import editing
+from digests.making import versions
+from digests.making.differences import Difference
+from digests.making.draft import Draft
+from newsletter.editions import editing
 from newsletter.web.desk.changes import seen
 from newsletter.web.desk.view import edition
 from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.office.staff import Editor, StaffForm, staff_page
 from newsletter.web.pages import LOOK
-from newsletter.web.staff import Editor, StaffForm, staff_page
 
 router = APIRouter()
 

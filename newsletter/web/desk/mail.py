@@ -8,12 +8,13 @@ from typing import Final
 from sqlmodel import Session
 
 from digests import topics
-from digests.english import listed
 from digests.lifecycle import DigestError
 from digests.models import Digest, DigestStatus
 from digests.topics import ALL
-from newsletter import choices, kept, production
-from newsletter.galley import Preview
+from digests.words.english import listed
+from newsletter.copies import choices, kept
+from newsletter.copies.galley import Preview
+from newsletter.editions import production
 from newsletter.links import CopyRef
 from newsletter.preflight import shapes
 from newsletter.web import copies

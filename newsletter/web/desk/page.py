@@ -7,15 +7,18 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from digests import assembly, versions, wording
-from digests.draft import Draft, Place
 from digests.edition import Edition, Entry
-from digests.english import listed
 from digests.facts import key_of
+from digests.making import assembly, versions
+from digests.making.draft import Draft, Place
+from digests.making.shelf import OnShelf, shelf
 from digests.models import Digest, DigestVersion
-from digests.shelf import OnShelf, shelf
-from digests.voices import seats, seats_of
-from newsletter import deadlines, galley, preflight
+from digests.words import wording
+from digests.words.english import listed
+from digests.words.voices import seats, seats_of
+from newsletter import preflight
+from newsletter.copies import galley
+from newsletter.editions import deadlines
 from newsletter.preflight import Check, Finding, Preflight
 from newsletter.rendering.card import Card, card
 

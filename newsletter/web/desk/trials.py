@@ -4,14 +4,15 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from digests.lifecycle import DigestError
-from newsletter import production, seeds, trials
+from newsletter import seeds
 from newsletter.database import unit_of_work
+from newsletter.editions import production, trials
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.web.desk.approval import back, refusal
 from newsletter.web.desk.finding import the_one
 from newsletter.web.desk.mail import sight
 from newsletter.web.doors import Now
-from newsletter.web.staff import Editor, StaffForm
+from newsletter.web.office.staff import Editor, StaffForm
 from subscribers.addresses import BadAddress
 
 router = APIRouter()

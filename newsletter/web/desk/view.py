@@ -9,16 +9,16 @@ from fastapi import Depends
 from sqlmodel import Session
 from starlette.responses import Response
 
+from digests.making.versions import Overtaken
 from digests.models import Digest
-from digests.versions import Overtaken
-from newsletter import production
 from newsletter.accounts.models import Role
+from newsletter.editions import production
 from newsletter.web.desk import finding
 from newsletter.web.desk.both import Both
 from newsletter.web.desk.mail import eyes, sight
 from newsletter.web.desk.page import desk
+from newsletter.web.office.staff import SignedIn, staff_page
 from newsletter.web.pages import QUIET
-from newsletter.web.staff import SignedIn, staff_page
 
 _POLICY: Final = f"{QUIET}; script-src 'self'; connect-src 'self'; frame-src 'self'"
 _WIDTHS: Final = ("desktop", "phone", "text")

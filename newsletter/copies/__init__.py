@@ -1,0 +1,1 @@
+"""From an edition to each reader's copy: whom it is for, what each chose, and what is filled in."""
