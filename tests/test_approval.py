@@ -128,6 +128,17 @@ class TestTwoPeople:
         assert approve("Grace", now=now) == "draft"
         assert approve("Ada", now=now) == "approved"
 
+    def test_on_another_day_it_wants_both_names_anew_and_the_other_is_told(
+        self, draft: Digest, now: datetime
+    ) -> None:
+        asks_for_two()
+        approve("Ada", now=now)
+        with unit_of_work() as session:
+            production.move(session, the(session), to=draft.send_at + timedelta(days=1))
+
+        assert approve("Ada", now=now) == "draft"
+        assert letters() == [("Grace", f"{ISSUE} wants a second name")] * 2
+
     def test_two_who_sign_at_the_same_moment_see_each_other(self, now: datetime) -> None:
         asks_for_two()
         ready = threading.Barrier(2)
@@ -210,6 +221,15 @@ class TestRefusal:
         assert "The lead is stale." in composed.mailing.content.text
         assert f"/desk/{ISSUE}" in composed.mailing.content.html
         assert actions()[-1] == ("Ada", "digest.refused")
+
+    def test_what_is_said_after_it_reaches_the_author_as_well(self, now: datetime) -> None:
+        reworded("Grace", now=now)
+
+        for reason in ("The lead is stale.", "The lead is stale.", "And the price is wrong."):
+            with unit_of_work() as session:
+                approval.refuse(session, the(session), reason=reason, by="Ada", now=now)
+
+        assert letters() == [("Grace", f"Ada sends {ISSUE} back")] * 2
 
     def test_nobody_else_can_approve_it_as_it_stands(self, now: datetime) -> None:
         with unit_of_work() as session:
@@ -341,6 +361,25 @@ class TestTheDeadline:
         assert "- Warning: " in text
         assert "until Tuesday 24 November, 08:00" in text
         assert f"/desk/{ISSUE}/approval" in text
+
+    @SQLITE
+    def test_they_are_told_anew_of_one_that_lost_its_approval_by_a_move(
+        self, draft: Digest, now: datetime
+    ) -> None:
+        deadlines.announce(now=now)
+        approve("Ada", now=now)
+        with unit_of_work() as session:
+            production.move(session, the(session), to=draft.send_at + timedelta(days=1))
+
+        assert deadlines.announce(now=now + HOUR) == [ISSUE]
+
+        assert [to for to, _ in letters()] == ["Ada", "Grace"] * 2
+        with reading() as session:
+            newest = select(ServiceMail).order_by(col(ServiceMail.id).desc()).limit(1)
+            composed = compose(session, session.exec(newest).one(), now=now + HOUR)
+        assert isinstance(composed, Composed)
+        assert "It was moved to 25 November" in composed.mailing.content.text
+        assert f"/desk/{ISSUE}/approval" in composed.mailing.content.html
 
     def test_hold_keeps_it_and_tells_editors_and_operators_once(self, draft: Digest) -> None:
         deadline = draft.send_at - HOUR

@@ -256,7 +256,9 @@ def _signed(  # noqa: PLR0913 - who, on what
         now=now,
     )
     if not is_enough:
-        telling.second_name_is_wanted(session, digest, by=by, now=now)
+        telling.second_name_is_wanted(
+            session, digest, by=by, content_hash=shown.content_hash, now=now
+        )
         log.info("digest.signed", digest=digest.issue, digest_id=digest.id, names=len(names))
         return False
     lifecycle.approve(

@@ -46,10 +46,15 @@ def draft_is_ready(
     deadline: datetime | None,
     now: datetime,
 ) -> None:
-    """Tell the editors that *digest* waits for them, with what preflight found (or why it could not)."""
+    """Tell the editors that *digest* waits for them, with what preflight found (or why it could not).
+
+    Once for each *now*: one that waits again, since it lost its approval by a move, is told again, and why.
+    """
     goes = f"It goes {_goes(digest)}"
     until = f", and waits for a name until {_moment(deadline, digest)}" if deadline else ""
     says = [digest.subject, f"{goes}{until}."]
+    if digest.paused_reason:
+        says.append(digest.paused_reason)
     findings: tuple[tuple[str, str], ...] = ()
     if isinstance(found, str):
         says.append(f"Preflight could not look at it: {found}")
@@ -68,11 +73,14 @@ def draft_is_ready(
         why=_FOR_EDITORS,
         findings=findings,
     )
-    _tell(session, digest, told, of(session, Role.editor), occasion="ready", now=now)
+    occasion = f"ready {now:%Y-%m-%dT%H:%M:%S}"
+    _tell(session, digest, told, of(session, Role.editor), occasion=occasion, now=now)
 
 
-def second_name_is_wanted(session: Session, digest: Digest, *, by: str, now: datetime) -> None:
-    """Tell the other editors that *by* has approved, and that it takes one more."""
+def second_name_is_wanted(
+    session: Session, digest: Digest, *, by: str, content_hash: str, now: datetime
+) -> None:
+    """Tell the other editors that *by* has approved *content_hash*, and that it takes one more."""
     told = Told(
         subject=f"{digest.issue} wants a second name",
         heading="One more name",
@@ -84,7 +92,7 @@ def second_name_is_wanted(session: Session, digest: Digest, *, by: str, now: dat
         why=_FOR_EDITORS,
     )
     others = [one for one in of(session, Role.editor) if one.name != by]
-    _tell(session, digest, told, others, occasion=f"second {digest.version}", now=now)
+    _tell(session, digest, told, others, occasion=f"second {content_hash} {by}", now=now)
 
 
 def it_was_refused(  # noqa: PLR0913 - who, to whom, why
@@ -102,7 +110,7 @@ def it_was_refused(  # noqa: PLR0913 - who, to whom, why
     to = [one for one in editors if one.name == author] or [
         one for one in editors if one.name != by
     ]
-    occasion = f"refused {digest.version} by {by}"
+    occasion = f"refused {digest.version} by {by}: {reason}"
     _tell(session, digest, told, to, occasion=occasion, path=f"/desk/{digest.issue}", now=now)
 
 
