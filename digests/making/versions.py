@@ -104,8 +104,8 @@ def save(  # noqa: PLR0913 - who, when and what they had seen, each by name
     if digest.corrects_id is not None and draft.places != before.places:
         raise FollowsItsOriginal(digest.issue)
     _keep_the_first(session, digest, before)
-    was_approved = digest.status is DigestStatus.approved
     _claim_the_next(session, digest, draft, seen=seen)
+    was_approved = digest.status is DigestStatus.approved  # as others have left it by now
     names = titles(session, before, draft)
     what = sentence(differences(before, draft, names))
     if digest.corrects_id is None:

@@ -46,6 +46,7 @@ def refuse(session: Session, digest: Digest, *, reason: str, by: str, now: datet
     reason = " ".join(reason.split())[:500]
     if not reason:
         raise NoReason
+    _alone_with(session, digest)
     if digest.status is DigestStatus.approved:
         lifecycle.void(session, digest, reason=f"{by} has refused it: {reason}")
     if digest.status is not DigestStatus.draft:
@@ -74,6 +75,7 @@ def undo(session: Session, digest: Digest, *, by: str, now: datetime) -> None:
 
     Raises TooLateToUndo, and IllegalTransition for what nobody has approved.
     """
+    _alone_with(session, digest)
     before = {"status": digest.status, "approved_by": digest.approved_by}
     reason = f"{by} took the approval back."
     if digest.status is DigestStatus.sending:
@@ -95,3 +97,9 @@ def undo(session: Session, digest: Digest, *, by: str, now: datetime) -> None:
         now=now,
     )
     log.info("digest.approval_undone", digest=digest.issue, digest_id=digest.id)
+
+
+def _alone_with(session: Session, digest: Digest) -> None:
+    """Wait for whoever approves it at this moment: what they did is seen, and what is done here they see."""
+    session.flush()
+    session.refresh(digest, with_for_update=True)
