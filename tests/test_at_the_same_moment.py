@@ -1,4 +1,4 @@
-"""One approves an edition while another sends it back or edits it: both are heard, and nothing goes unread."""
+"""One approves an edition while another sends it back or edits it: both are heard, nothing goes unread."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,11 +7,12 @@ from datetime import datetime
 import pytest
 from sqlmodel import Session
 
-from digests import versions
+from digests.making import versions
 from digests.models import Digest, DigestStatus
 from digests.signatures import RefusedAsItStands
-from newsletter import approval, galley, production
+from newsletter.copies import galley
 from newsletter.database import reading, unit_of_work
+from newsletter.editions import approval, production
 from tests.web.scene import a_draft, a_reader
 
 ISSUE = "2026-W48"
@@ -52,7 +53,7 @@ def test_who_sends_it_back_is_heard_by_who_approves_it(
         grace_approves(now)
         approved.set()
 
-    monkeypatch.setattr("newsletter.approval.galley.fresh", slowly)
+    monkeypatch.setattr("newsletter.editions.approval.galley.fresh", slowly)
     with ThreadPoolExecutor(2) as both:
         refused, second = both.submit(ada_refuses), both.submit(grace_tries)
         refused.result()

@@ -3,14 +3,16 @@
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, and_, update
 from sqlmodel import Session, col, select
 
 from digests import signatures
 from digests.lifecycle import DigestError, IllegalTransition
 from digests.making import versions
+from digests.making.missed import dated
 from digests.models import Digest, DigestStatus
 from digests.schedules.appointments import send_times
 from digests.schedules.schedule import (
@@ -21,8 +23,11 @@ from digests.schedules.schedule import (
     Schedule,
     deadline,
 )
+from digests.words.english import listed
 from newsletter import preflight
 from newsletter.accounts import audit
+from newsletter.copies import galley
+from newsletter.copies.readership import rule_of
 from newsletter.database import reading, unit_of_work
 from newsletter.editions import production, steering, telling
 from newsletter.preflight import Preflight
@@ -71,6 +76,33 @@ def meet(*, now: datetime) -> dict[str, AtDeadline]:
                 session.refresh(digest)
                 done[digest.issue] = _meet(session, digest, schedule, until, now=now)
     return done
+
+
+def redate(*, now: datetime) -> list[str]:
+    """Let each draft that still waits on another day than it bears bear that one; returns the issues.
+
+    The date stands in the mail, so what is looked at and approved is what then goes. A name under
+    the other date counts for nothing, and the page says whose it was.
+    """
+    redated: list[str] = []
+    for digest_id in _drafts(and_(col(Digest.send_at) < now, col(Digest.late_after) >= now)):
+        with unit_of_work() as session:
+            digest = session.get_one(Digest, digest_id, with_for_update=True)
+            before = dated(digest)
+            if digest.status is not DigestStatus.draft or digest.local_day is not None:
+                continue
+            if now.astimezone(ZoneInfo(digest.zone)).date() <= before:
+                continue
+            if names := _names(session, digest):
+                digest.paused_reason = (
+                    f"{listed(names)} approved it with the date of {before.day} {before:%B}; it waits "
+                    "since, and today's stands in the mail now. Look at it again and approve that."
+                )
+            digest.send_at = now
+            session.add(digest)
+            redated.append(digest.issue)
+            log.info("digest.redated", digest=digest.issue, digest_id=digest.id)
+    return redated
 
 
 def let_go(*, now: datetime) -> list[str]:
@@ -177,6 +209,17 @@ def _why_not_as_it_stands(found: Preflight | str) -> str:
     if isinstance(found, str):
         return found
     return "" if found.is_clean else f"It could not go as it stands: {found.findings[0].says}"
+
+
+def _names(session: Session, digest: Digest) -> list[str]:
+    """Who has approved exactly what stands there now."""
+    try:
+        content_hash = galley.fresh(session, digest).content_hash
+    except (DigestError, BadTemplate):
+        return []
+    rule = rule_of(session, digest).key
+    signed = signatures.approvals(session, digest, content_hash=content_hash, audience_rule=rule)
+    return [one.by for one in signed]
 
 
 def _examined(session: Session, digest: Digest, *, now: datetime) -> Preflight | str:

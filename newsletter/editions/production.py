@@ -1,6 +1,6 @@
 """From the store to an approved edition: what the editor sees is what will be sent."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -164,7 +164,7 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
     session.refresh(digest, with_for_update=True)  # of two who approve, the second sees the first
     if now > digest.late_after:
         raise TooLate(digest.issue, digest.late_after)
-    digest.send_at = max(digest.send_at, now + hold)
+    _wait(digest, hold, now=now)
     shown = fresh(session, digest)
     if seen_hash is not None and (
         len(seen_hash) < _SHORTEST_HASH or not shown.content_hash.startswith(seen_hash)
@@ -181,6 +181,15 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
         "digest.approved", digest=digest.issue, digest_id=digest.id, hash=shown.content_hash[:12]
     )
     return shown
+
+
+def _wait(digest: Digest, hold: timedelta, *, now: datetime) -> None:
+    """Let *digest* go no sooner than after *hold*, but still on the day that it bears: that was seen."""
+    bears, zone = dated(digest), ZoneInfo(digest.zone)
+    digest.send_at = max(digest.send_at, now + hold)
+    if dated(digest) != bears == now.astimezone(zone).date():
+        midnight = datetime.combine(bears + timedelta(days=1), time(), zone)
+        digest.send_at = midnight.astimezone(UTC) - timedelta(seconds=1)
 
 
 def freeze(session: Session, digest: Digest, *, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The tick of drafts: tell the editors of new ones, and meet the deadlines of those nobody has approved."""
+"""The tick of drafts: new ones are told of, deadlines met, and whatever still waits bears the day's date."""
 
 from newsletter.clock import utc_now
 from newsletter.editions import deadlines
@@ -10,3 +10,4 @@ def meet_deadlines() -> None:
     """Whatever has come due since the last tick, once."""
     deadlines.announce(now=utc_now())
     deadlines.meet(now=utc_now())
+    deadlines.redate(now=utc_now())

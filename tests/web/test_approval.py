@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import col, select
+from sqlmodel import select
 from starlette.testclient import TestClient
 
 from digests.ledger import claims
@@ -16,7 +16,7 @@ from newsletter.accounts.models import AuditEntry, Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.delivery import dispatch
-from newsletter.editions import production
+from newsletter.editions import deadlines, production
 from newsletter.posting.composing import Composed, compose
 from newsletter.service_mail import Kind, ServiceMail
 from subscribers.engagement import Engagement
@@ -150,6 +150,56 @@ def test_what_is_due_at_once_waits_a_minute_for_second_thoughts(
 
 
 @on_both
+def test_one_that_is_still_there_on_the_next_day_bears_that_one_and_is_approved_as_the_page_shows_it(
+    app: FastAPI, web: TestClient, ada: Staff, now: datetime
+) -> None:
+    tomorrow = now + timedelta(days=1)
+    with unit_of_work() as session:
+        production.by_issue(session, "2026-W48").late_after = tomorrow + timedelta(hours=1)
+    assert deadlines.redate(now=now + timedelta(hours=3)) == []
+    assert deadlines.redate(now=tomorrow) == ["2026-W48"]
+    assert deadlines.redate(now=tomorrow) == []
+    app.dependency_overrides[utc_now] = lambda: tomorrow
+
+    done = web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
+
+    assert done.headers["location"].endswith("done=approved")
+    assert "1 min" in web.get(PAGE).text
+    with reading() as session:
+        digest = production.by_issue(session, "2026-W48")
+        assert "24 November 2026" in production.preview(session, digest).rendered.content.text
+
+
+def test_a_name_under_yesterdays_date_counts_for_nothing_and_the_page_says_so(
+    app: FastAPI, web: TestClient, ada: Staff, configure: Configure, now: datetime
+) -> None:
+    configure(approval_people=2)
+    web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
+    with unit_of_work() as session:
+        production.by_issue(session, "2026-W48").late_after = now + timedelta(days=2)
+
+    deadlines.redate(now=now + timedelta(days=1))
+
+    assert "Ada approved it with the date of 23 November" in web.get(PAGE).text
+
+
+def test_just_before_midnight_it_still_goes_on_the_day_that_it_bears(
+    app: FastAPI, web: TestClient, ada: Staff, now: datetime
+) -> None:
+    late = now.replace(hour=22, minute=59, second=20)  # a minute before midnight in Berlin
+    with unit_of_work() as session:
+        production.by_issue(session, "2026-W48").late_after = late + timedelta(hours=1)
+    app.dependency_overrides[utc_now] = lambda: late
+
+    done = web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
+
+    assert done.headers["location"].endswith("done=approved")
+    with reading() as session:
+        send_at = production.by_issue(session, "2026-W48").send_at
+        assert send_at == late.replace(second=59)
+
+
+@on_both
 def test_during_the_send_the_receipt_and_undo_until_the_first_claim(
     web: TestClient, ada: Staff, now: datetime
 ) -> None:
@@ -218,7 +268,7 @@ class TestTestCopies:
             composed = compose(session, letter, now=now)
             assert session.exec(select(Delivery)).all() == []
             assert session.exec(select(Engagement)).all() == []
-            noted = session.exec(select(AuditEntry).order_by(col(AuditEntry.id))).all()[-1]
+            noted = session.exec(select(AuditEntry)).all()[-1]
         assert isinstance(composed, Composed)
         content = composed.mailing.content
         assert (letter.kind, composed.to.address) == (Kind.test_copy, "ada@shiporskip.example")
@@ -246,10 +296,7 @@ class TestTestCopies:
         web.post(f"/desk/2026-W48/seeds/{second.id}/end", data={"csrf": ada.csrf})
 
         with reading() as session:
-            composed = [
-                compose(session, one, now=now)
-                for one in session.exec(select(ServiceMail).order_by(col(ServiceMail.id)))
-            ]
+            composed = [compose(session, one, now=now) for one in session.exec(select(ServiceMail))]
         reached = [one.to.address for one in composed if isinstance(one, Composed)]
         assert reached == [first.address]
 
