@@ -252,6 +252,14 @@ def test_after_it_the_books_stand_beside_those_of_the_weeks_before(
     assert re.search(r"2026-W48.*?>3</td><td class=\"number\">3</td>", page, re.DOTALL)
     assert re.search(r"The week before</td><td class=\"number\">50.*?96\.0&#160;%", page, re.DOTALL)
     assert "Approve 2026-W48</button>" not in page
+    assert 'href="/archive/2026-W48"' in page
+
+    with unit_of_work() as session:  # while it goes, the receipt alone counts it
+        production.by_issue(session, sent.issue).status = DigestStatus.paused
+    stopped = web.get(f"/desk/{sent.issue}/approval").text
+    assert "The week before" in stopped
+    assert 'scope="row"><a href="/desk/2026-W48' not in stopped
+    assert 'href="/archive/2026-W48"' not in stopped
 
 
 class TestTestCopies:
