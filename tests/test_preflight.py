@@ -21,6 +21,7 @@ from newsletter.preflight import markup, wording
 from newsletter.preflight.contrast import colour_of, contrast, ratio
 from newsletter.preflight.drift import Pair, drift
 from newsletter.preflight.findings import Check, Severity
+from newsletter.preflight.leading import nowhere
 from newsletter.preflight.mail import Mail, Shape
 from newsletter.preflight.parts import text_part
 from newsletter.preflight.weight import weigh, weight
@@ -63,8 +64,8 @@ class TestWords:
     @pytest.mark.parametrize(
         ("subject", "severity", "says"),
         [
-            ("x" * 70 + " y", "note", "a phone shows about 60"),
-            ("x" * 70 + " y" * 10, "warning", "a phone shows about 60"),
+            ("x" * 70 + " y", "note", "a desktop shows about 60"),
+            ("x" * 70 + " y" * 10, "warning", "a desktop shows about 60"),
             ("Verdicts", "warning", "too few"),
         ],
     )
@@ -128,6 +129,17 @@ class TestWords:
         found = only(wording.left_behind(an_edition(opening=opening)))
 
         assert (found.severity, found.place) == (Severity.error, "introduction")
+
+    @pytest.mark.parametrize(
+        "address",
+        ["www.benchmarks.example", "mailto:ada@a.example", "https://ada:pw@a.example/", "/here"],
+    )
+    def test_a_link_that_the_mail_shows_as_mere_words_is_named(self, address: str) -> None:
+        opening = f"Our [**source**]({address}), and [another](https://benchmarks.example/)."
+        found = only(nowhere(an_edition(opening=opening)))
+
+        assert (found.severity, found.place) == (Severity.warning, "introduction")
+        assert f"“source” is no link in the mail: “{address}”" in found.says
 
     @pytest.mark.parametrize("words", ["Linkerd and its figures", "link", "dates and prices"])
     def test_a_links_own_words_are_no_gap(self, words: str) -> None:

@@ -299,7 +299,7 @@ def test_links_that_were_not_asked_yet_and_that_lead_away_are_notes(now: datetim
 
     assert [one.severity for one in found] == ["note", "note"]
     assert found[0].says == "It redirects to b, asked a moment ago."
-    assert found[1].says.startswith("1 of two links was not asked yet")
+    assert found[1].says.startswith("One of two links was not asked yet")
 
 
 def test_a_long_list_is_shown_as_it_was_measured_and_measured_anew_to_approve(

@@ -25,7 +25,8 @@ class Overtaken(DigestError):
 
     def __init__(self, issue: str, *, seen: int, version: int, by: str, what: str) -> None:
         super().__init__(
-            f"{by} has changed {issue} since you looked at it ({what}); nothing of yours was saved yet."
+            f"{by} has changed {issue} since you looked at it ({what[:1].lower()}{what[1:]}); "
+            "nothing of yours was saved yet."
         )
         self.issue, self.seen, self.version, self.by, self.what = issue, seen, version, by, what
 

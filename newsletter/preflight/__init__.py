@@ -27,7 +27,7 @@ from newsletter.preflight.findings import (
     Severity,
     worst_first,
 )
-from newsletter.preflight.leading import leading
+from newsletter.preflight.leading import leading, nowhere
 from newsletter.preflight.mail import Mail
 from newsletter.preflight.parts import text_part
 from newsletter.preflight.shapes import measured
@@ -119,6 +119,7 @@ def _of_the_edition(session: Session, digest: Digest, edition: Edition) -> Itera
     yield from wording.subject(edition)
     yield from wording.phrasing(edition)
     yield from wording.duplicates(edition, earlier=_earlier(session, digest))
+    yield from nowhere(edition)
 
 
 def _of_the_mail(mail: Mail) -> Iterator[Finding]:

@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from digests.words.english import counted
+from digests.edition import Edition
+from digests.words.english import capital, counted, number
+from newsletter.preflight import wording
 from newsletter.preflight.findings import Check, Finding, note, warning
 from newsletter.reach import LinkAnswer, Verdict
+from newsletter.rendering.prose import not_linked
 
 _SHORT: Final = 90  # characters of an address
 
@@ -34,9 +37,23 @@ def leading(
         yield note(
             Check.links,
             "links",
-            f"{waiting} of {counted(len(links), 'link')} {'was' if waiting == 1 else 'were'} not asked yet.",
+            f"{capital(number(waiting))} of {counted(len(links), 'link')} "
+            f"{'was' if waiting == 1 else 'were'} not asked yet.",
             "They are asked every minute or so, or at once by `newsletter preflight --ask`.",
         )
+
+
+def nowhere(edition: Edition) -> Iterator[Finding]:
+    """What an editor wrote as a link and the mail shows as mere words."""
+    for place, words in wording.editors_words(edition):
+        for linked, address in not_linked(words) if place not in {"subject", "preheader"} else ():
+            short = address if len(address) <= _SHORT else f"{address[:_SHORT]}…"
+            yield warning(
+                Check.links,
+                place,
+                f"“{linked}” is no link in the mail: “{short}” is no address that a mail may link to.",
+                "Write it from https:// on and without a password, or take it out.",
+            )
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -11,7 +11,10 @@ from digests.words.english import listed
 from digests.words.headlines import PREHEADER_LENGTH, SUBJECT_LENGTH
 from newsletter.preflight.findings import Check, Finding, error, note, warning
 
-_DESKTOP_SUBJECT: Final = 78  # characters: what a desktop shows, and a header line's decent length
+_LONGEST_SUBJECT: Final = (
+    78  # characters: what the widest inbox shows, and a header line's decent length
+)
+_PHONE_SUBJECT: Final = 40
 _SHORTEST_SUBJECT: Final = 12
 _SHORTEST_PREHEADER: Final = 30
 _LOUD: Final = 0.6  # share of capitals among the letters
@@ -38,11 +41,12 @@ def subject(edition: Edition) -> Iterator[Finding]:
     size, place = len(edition.subject), "subject"
     if size > SUBJECT_LENGTH:
         cut = edition.subject[:SUBJECT_LENGTH].rsplit(" ", 1)[0]
-        made = warning if size > _DESKTOP_SUBJECT else note
+        made = warning if size > _LONGEST_SUBJECT else note
         yield made(
             Check.subject,
             place,
-            f"The subject has {size} characters; a phone shows about {SUBJECT_LENGTH}: “{cut} …”",
+            f"The subject has {size} characters; a desktop shows about {SUBJECT_LENGTH}: “{cut} …”, "
+            f"a phone {_PHONE_SUBJECT}.",
             "Say what matters in the first words, or take one of the suggestions.",
         )
     elif size < _SHORTEST_SUBJECT:
@@ -89,7 +93,7 @@ def _preheader(edition: Edition) -> Iterator[Finding]:
 
 def phrasing(edition: Edition) -> Iterator[Finding]:
     """Advertising in the editor's own words."""
-    for place, words in _editors_words(edition):
+    for place, words in editors_words(edition):
         if pitches := _named(_PITCHES, words):
             yield warning(
                 Check.phrasing,
@@ -120,7 +124,7 @@ def left_behind(edition: Edition) -> Iterator[Finding]:
             "There is no introduction: the mail begins with a table.",
             "Two sentences are enough; the first draft’s are among the versions.",  # noqa: RUF001 - print
         )
-    for place, words in _editors_words(edition):
+    for place, words in editors_words(edition):
         if gaps := _named(_LEFT_BEHIND, words):
             was, it = ("was", "it") if len(gaps) == 1 else ("were", "them")
             yield error(
@@ -198,7 +202,8 @@ def _named(pattern: re.Pattern[str], words: str) -> list[str]:
     return list(found.values())
 
 
-def _editors_words(edition: Edition) -> list[tuple[str, str]]:
+def editors_words(edition: Edition) -> list[tuple[str, str]]:
+    """What editors wrote, by its place."""
     notes = [(f"note on {one.facts.title}", one.note) for one in edition.entries if one.note]
     return [
         ("subject", edition.subject),

@@ -1,7 +1,9 @@
 """An editor's Markdown -> a little HTML, and the same as plain text."""
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Final
+from urllib.parse import unquote
 
 import nh3
 from markdown_it import MarkdownIt
@@ -64,6 +66,19 @@ def as_text(markdown: str, *, link: Link) -> Markup:
                 prefix = ""
     # Not HTML: marked only because its links are slots, which text from elsewhere must not hold.
     return Markup("\n\n".join(block for block in blocks if block.strip()))  # noqa: S704
+
+
+def not_linked(markdown: str) -> list[tuple[str, str]]:
+    """The words and the address of each link in *markdown* that stays mere words: no http(s) address."""
+    found: list[tuple[str, str]] = []
+    for token in _MARKDOWN.parse(plain(markdown)):
+        children = iter(token.children or ())
+        for child in children:
+            href = str(child.attrGet("href") or "")
+            if child.type == "link_open" and address(href) is None:
+                inside = takewhile(lambda one: one.type != "link_close", children)
+                found.append((_spoken(list(inside)), unquote(href)))
+    return found
 
 
 def _tokens(markdown: str, link: Link) -> list[Token]:

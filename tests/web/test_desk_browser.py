@@ -73,13 +73,15 @@ def test_what_is_typed_is_counted_shown_and_saved_without_a_button(desk: AtTheDe
     page.get_by_label("Introduction").press("Control+End")
     page.get_by_label("Introduction").press_sequentially(" And **twice**.")
 
-    expect(page.locator("[data-counts=subject]")).to_have_text("61 of about 60 shown on a phone")
+    expect(page.locator("[data-counts=subject]")).to_have_text(
+        "61 of 40 on a phone, 60 on a desktop"
+    )
     expect(page.locator("#inbox strong")).to_have_text(
         "Who pays when the weights are free, and for how long do they?"
     )
     expect(page.locator("#saved")).to_contain_text("by Ada")
     expect(page.frame_locator("#shown iframe:not(.coming)").get_by_text("twice")).to_be_visible()
-    expect(page.locator(".findings")).to_contain_text("61 characters; a phone shows about 60")
+    expect(page.locator(".findings")).to_contain_text("61 characters; a desktop shows about 60")
     assert standing().subject.startswith("Who pays when")
     assert standing().opening.endswith("And **twice**.")
 
@@ -193,10 +195,18 @@ def test_a_note_is_saved_as_one_types_and_of_two_on_one_comparison_the_second_de
     wait_until(lambda: standing().note_on(3) == "Ask **Ada** first", what="a save", within=10)
 
     # Grace has not seen it: it stays, she is shown both, and both stay while other things are done.
+    ada.get_by_role("textbox", name="Subject").fill("A subject by Ada, and two dissents")
+    wait_until(lambda: "by Ada" in standing().subject, what="her subject", within=10)
+    grace.get_by_role("textbox", name="Subject").fill("A subject by Grace, and one dissent")
     other.fill("Ask Grace")
     alert = grace.get_by_role("alert")
+    expect(alert).to_contain_text("A subject by Ada")
     expect(alert).to_contain_text("Ask **Ada** first")
     expect(alert).to_contain_text("Ask Grace")
+    # It is told where she is typing, far below the two texts.
+    expect(grace.locator("#said")).to_be_in_viewport()
+    grace.get_by_role("link", name="Keep their subject").click()
+    expect(alert).not_to_contain_text("A subject by Ada")
     grace.get_by_label("Preheader").fill("A preheader by Grace, long enough to be one")
     wait_until(lambda: "by Grace" in standing().preheader, what="her preheader", within=10)
     expect(alert).to_contain_text("Ask **Ada** first")

@@ -85,13 +85,15 @@
     }
   }
 
-  // Of two texts between which nobody has chosen yet, both stay in sight.
-  function stillToChoose(there) {
-    if (there.querySelector("[role=alert]")) return false;
-    const here = [...document.querySelectorAll("#conflict [data-part]")];
-    const open = here.filter((one) => dirty.has(one.dataset.part));
-    if (open.length) here.filter((one) => !open.includes(one)).forEach((one) => one.remove());
-    return open.length > 0;
+  // Of two texts, both stay in sight until somebody has chosen. Whether what stands here stays as it is.
+  function stillToChoose(here, there) {
+    const known = [...here.querySelectorAll("[data-part]")];
+    const open = known.filter(({ dataset }) => dirty.has(dataset.part) && !there.querySelector(`[data-part="${dataset.part}"]`));
+    if (!open.length) return false;
+    const alert = there.querySelector("[role=alert]");
+    if (alert) alert.append(...open);
+    else known.filter((one) => !open.includes(one)).forEach((one) => one.remove());
+    return !alert;
   }
 
   function takeFrame(page) {
@@ -133,7 +135,7 @@
     for (const id of REGIONS) {
       const here = document.getElementById(id);
       const there = page.getElementById(id);
-      const stays = (id === "comparisons" && (held || composing)) || (id === "conflict" && there && stillToChoose(there));
+      const stays = (id === "comparisons" && (held || composing)) || (id === "conflict" && here && there && stillToChoose(here, there));
       if (here && there && !stays) here.replaceWith(document.adoptNode(there));
     }
     for (const key of open) {
@@ -164,7 +166,7 @@
     const value = field(name).value;
     const counts = desk.querySelector(`[data-counts="${name}"]`);
     if (counts) {
-      counts.textContent = `${length(value)} of about ${counts.dataset.of} shown on a phone`;
+      counts.querySelector("b").textContent = length(value);
       counts.classList.toggle("over", length(value) > Number(counts.dataset.of));
     }
     const shown = desk.querySelector(`[data-shows="${name}"]`);
@@ -207,7 +209,7 @@
         after(new DOMParser().parseFromString(answer.html, "text/html").getElementById("desk"));
       }
       take(answer.html);
-      if (!answer.ok) say("Somebody was there first: see above.", true);
+      if (!answer.ok) say("Somebody was there first: see the top of the page.", true);
     });
   }
 
