@@ -1,9 +1,12 @@
 """Pictures of the mail for docs/pictures: ``python -m tests.email_pictures [FOLDER]``."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from digests.facts import Verdict
+from digests.week_said import ToolSaid, WeekSaid
 from newsletter.rendering import render
 from tests.camera import Scheme, a_browser
 from tests.mails import HOUSE, an_edition, entries, filled, the_pages
@@ -21,11 +24,31 @@ PICTURES: Final[tuple[tuple[str, int, Scheme], ...]] = (
 )
 
 
+#: What readers made of the week before; the votes are invented, and of tools that are none.
+_FOGLAMP: Final = ToolSaid(
+    name="Foglamp", slug="foglamp", panel=100, panel_verdict=Verdict.ship, community=40, votes=900
+)
+_NEEDLEWORK: Final = ToolSaid(
+    name="Needlework",
+    slug="needlework",
+    panel=50,
+    panel_verdict=Verdict.mixed,
+    community=70,
+    votes=900,
+)
+_READERS: Final = WeekSaid(
+    tools=(_FOGLAMP, _NEEDLEWORK),
+    widest=_FOGLAMP,
+    widest_title="Foglamp vs Needlework",
+    widest_slug="foglamp-vs-needlework",
+)
+
+
 def the_mail() -> str:
     """The real pages' edition as one reader gets it."""
-    return filled(
-        render(an_edition(*entries(*the_pages())), house=HOUSE, track_opens=False).content.html
-    )
+    edition = replace(an_edition(*entries(*the_pages())), readers=_READERS)
+    house = replace(HOUSE, comparison_address="https://shiporskip.example/compare/{slug}")
+    return filled(render(edition, house=house, track_opens=False).content.html)
 
 
 def take(browser: "Browser", folder: Path) -> list[Path]:
