@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Column, update
+from sqlalchemy import Column, case, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -72,13 +72,17 @@ def sign(  # noqa: PLR0913 - who, and what is known of them
     doing: str = "",
     now: datetime,
 ) -> None:
-    """Note that *name* is alive at this moment."""
+    """Note that *name* is alive at this moment.
+
+    A sign that knows of no *lag*, such as that of a long turn at sending, leaves the last one.
+    """
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     said = {"began_at": began_at, "seen_at": now, "ended": False, "lag": lag, "doing": doing[:120]}
+    fresh = dialect.insert(Pulse).values(part=part, name=name[:120], **said)
+    is_the_same = col(Pulse.began_at) == fresh.excluded.began_at
+    last = func.coalesce(fresh.excluded.lag, case((is_the_same, col(Pulse.lag))))
     session.execute(
-        dialect.insert(Pulse)
-        .values(part=part, name=name[:120], **said)
-        .on_conflict_do_update(index_elements=["part", "name"], set_=said)
+        fresh.on_conflict_do_update(index_elements=["part", "name"], set_=said | {"lag": last})
     )
 
 

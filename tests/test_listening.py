@@ -2,15 +2,21 @@
 
 import os
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
-from newsletter import broker
+from newsletter import broker, pulse
+from newsletter.database import unit_of_work
+from newsletter.pulse import Part
 from newsletter.tasks import listening
 from newsletter.tasks.listening import Listener
+from tests.conftest import Configure
 from tests.processes import running
 from tests.servers import Redis
+from tests.web.scene import on_both
 
 NOBODY: list[int] = []
 
@@ -20,7 +26,7 @@ class TestWhetherItIsDeaf:
     def world(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """The broker answers, and beat ticks."""
         monkeypatch.setattr(broker, "waiting", lambda: 0)
-        monkeypatch.setattr(listening, "_is_ticking", lambda: True)
+        monkeypatch.setattr(listening, "_is_ticking", lambda **_: True)
         yield
         listening._rest()  # noqa: SLF001 - this process is at work no more
 
@@ -59,9 +65,38 @@ class TestWhetherItIsDeaf:
     def test_where_beat_does_not_tick_there_is_nothing_to_hear(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(listening, "_is_ticking", lambda: False)
+        monkeypatch.setattr(listening, "_is_ticking", lambda **_: False)
 
         assert not self.left_after(9)
+
+
+@on_both
+@pytest.mark.usefixtures("database", "home")
+@pytest.mark.parametrize(
+    ("sign", "leaves"), [(-5, True), (-30, False)], ids=["signed since", "was killed"]
+)
+def test_a_beat_that_was_killed_makes_nobody_deaf_while_its_last_sign_counts(
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+    now: datetime,
+    *,
+    sign: int,
+    leaves: bool,
+) -> None:
+    configure(tick=2)  # deaf after 24 seconds, while a sign counts for a minute
+    monkeypatch.setattr(broker, "waiting", lambda: 0)
+    left: list[None] = []
+    listener = Listener(lambda: NOBODY, leave=lambda: left.append(None))
+    heard = listener.silence(now=0.0) * -1
+    with unit_of_work() as session:
+        seen = now + timedelta(seconds=sign)
+        pulse.sign(session, Part.beat, "one:1", began_at=seen, now=seen)
+
+    with freeze_time(now):
+        for _ in range(2):
+            listener.look(now=heard + 30)
+
+    assert bool(left) is leaves
 
 
 @pytest.mark.processes

@@ -70,6 +70,19 @@ def test_the_worst_lag_of_those_alive_counts(session: Session, now: datetime) ->
     assert pulse.life(session, Part.worker, now=now).lag == 4.5
 
 
+def test_a_turn_at_sending_that_no_tick_began_leaves_the_last_lag_as_it_was(
+    session: Session, now: datetime
+) -> None:
+    later = now + timedelta(seconds=10)
+
+    pulse.sign(session, Part.worker, "a:1", began_at=now, lag=70.0, doing="send", now=now)
+    pulse.sign(session, Part.worker, "a:1", began_at=now, doing="send_digest", now=later)
+    assert pulse.life(session, Part.worker, now=later).lag == 70.0
+
+    pulse.sign(session, Part.worker, "a:1", began_at=later, doing="send_digest", now=later)
+    assert pulse.life(session, Part.worker, now=later).lag is None, "it was started anew"
+
+
 def test_a_tick_that_waited_for_the_first_worker_to_begin_tells_nothing_of_its_speed(
     now: datetime,
 ) -> None:

@@ -31,7 +31,7 @@ class TestAWorker:
     def test_that_hears_nothing_sends_itself_the_look_when_no_beat_ticks(
         self, sent: list[str], monkeypatch: pytest.MonkeyPatch, *, ticks: bool
     ) -> None:
-        monkeypatch.setattr(listening, "_is_ticking", lambda: ticks)
+        monkeypatch.setattr(listening, "_is_ticking", lambda **_: ticks)
         listener = Listener(lambda: [os.getpid()], leave=lambda: None)
         heard = listener.silence(now=0.0) * -1
 

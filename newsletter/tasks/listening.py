@@ -32,6 +32,7 @@ from newsletter.tasks import standing_in
 log = structlog.get_logger()
 
 _LOOKS: Final = 2  # that must find it deaf, so that a broker that is just back gets its turn
+_SIGN: Final = 15.0  # seconds: a beat gives a sign every ten, or every two ticks
 _SLOTS: Final = 1 << 16
 
 # Which child is at work: a byte for each, shared with the parent, and no lock that could be held.
@@ -64,18 +65,23 @@ class Listener:
             self._leave()
 
     def _is_deaf(self, now: float) -> bool:
-        """Nothing has come for many ticks, nobody is at work, the broker answers and beat ticks."""
-        if self.silence(now=now) < deaf_after():
+        """Nothing has come for many ticks, nobody is at work, the broker answers and beat ticks.
+
+        A beat that was killed looks alive for a while: it must have given a sign since.
+        """
+        silence = self.silence(now=now)
+        if silence < deaf_after():
             return False
         if any(_at_work[pid % _SLOTS] for pid in self._children()):
             return False
-        return broker.waiting() is not None and _is_ticking()
+        return broker.waiting() is not None and _is_ticking(within=silence / 2)
 
 
 def mind(listener: Listener, *, now: float) -> None:
     """End a worker that has gone deaf; stand in for beat when that is why nothing comes."""
     listener.look(now=now)
-    if listener.silence(now=now) >= standing_in.silent_for() and not _is_ticking():
+    silence = listener.silence(now=now)
+    if silence >= standing_in.silent_for() and not _is_ticking(within=max(_SIGN, silence / 2)):
         standing_in.for_beat()
 
 
@@ -84,10 +90,13 @@ def deaf_after() -> float:
     return max(10.0, settings().tick * 12)
 
 
-def _is_ticking() -> bool:
+def _is_ticking(*, within: float) -> bool:
+    """Whether a beat has given a sign in the last so many seconds."""
+    now = utc_now()
     try:
         with reading() as session:
-            return bool(pulse.life(session, Part.beat, now=utc_now()).alive)
+            seen = [one.seen_at for one in pulse.life(session, Part.beat, now=now).alive]
+            return any((now - at).total_seconds() <= within for at in seen)
     except SQLAlchemyError:
         return False
     finally:
