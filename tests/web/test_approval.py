@@ -64,7 +64,7 @@ def test_an_editor_approves_what_the_page_shows_and_undoes_it(web: TestClient, a
     approved = web.get(done.headers["location"]).text
     undone = web.post(f"{PAGE}/undo", data={"csrf": ada.csrf})
 
-    assert "Approved by Ada" in approved
+    assert "Approved by Ada, Mon 23 Nov, 09:00 Europe/Berlin" in approved
     assert "It goes in" in approved
     assert "2 h" in approved
     assert undone.headers["location"].endswith("done=undone")

@@ -8,13 +8,13 @@ from sqlmodel import select
 
 from digests.making import versions
 from digests.store.comparisons import Tool
-from newsletter.accounts import codes
+from newsletter.accounts import audit, codes
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
 from newsletter.doctor import examining
 from tests.conftest import Configure
 from tests.processes import wait_until
-from tests.soundness import DESKTOP, is_sound
+from tests.soundness import DESKTOP, PHONE, is_sound
 from tests.web.scene import Sent, a_draft
 from tests.web.staffing import SECRET, an_account, code_at, signed_in_browser
 from tests.web.test_doctor import found
@@ -63,6 +63,28 @@ def test_versions_beside_each_other(browser: Browser, site: str, now: datetime) 
 
     sound(page, f"{site}/desk/2026-W48/versions")
     sound(page, f"{site}/desk/2026-W48/versions?old=1&new=2")
+    context.close()
+
+
+def test_on_a_phone_no_column_of_words_is_squeezed_to_a_word_a_line(
+    browser: Browser, site: str, sent: Sent, now: datetime
+) -> None:
+    context = browser.new_context(viewport=PHONE)
+    signed_in_browser(context, site, roles={Role.editor, Role.operator}, now=now)
+    with unit_of_work() as session:
+        after = {"content": "81649f4b0af2667e" * 4, "audience": "916935748629ab14" * 4}
+        audit.note(
+            session, by="Ada", action="digest.approved", subject=sent.issue, after=after, now=now
+        )
+    page = context.new_page()
+
+    for address in ("/desk", f"/desk/{sent.issue}/approval", "/reports", "/audit"):
+        page.goto(site + address)
+        heights = page.locator(".table tbody tr").evaluate_all(
+            "rows => rows.map(r => r.offsetHeight)"
+        )
+        assert heights, address
+        assert max(heights) < 220, address  # two hashes, whole
     context.close()
 
 
