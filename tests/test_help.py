@@ -84,6 +84,18 @@ def test_the_shell_completes_commands(shell: str) -> None:
     assert "schedule" in shown.output
 
 
+def test_the_lines_of_the_documentation_give_each_shell_its_script_whoever_types_them() -> None:
+    """`--show-completion` looks for the shell that it is called from, and finds none in a script."""
+    told = (ROOT / "docs" / "deploy.md").read_text()
+
+    for shell, says in (("bash", "complete -o default -F"), ("zsh", "compdef")):
+        assert f"_NEWSLETTER_COMPLETE=source_{shell} newsletter" in told
+        script = CliRunner().invoke(
+            app, [], prog_name="newsletter", env={"_NEWSLETTER_COMPLETE": f"source_{shell}"}
+        )
+        assert says in script.output
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_a_page_of_help(name: str) -> None:
     shown = CliRunner().invoke(app, [*name.split(), "--help"])
