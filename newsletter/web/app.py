@@ -57,7 +57,7 @@ from newsletter.web.mailed import (
     privacy,
     readers,
 )
-from newsletter.web.mailed.readers import BrokenLink
+from newsletter.web.mailed.readers import BrokenLink, NobodysLink
 from newsletter.web.office import (
     account,
     accounts,
@@ -248,6 +248,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _domain_error(request: Request, error: Exception) -> Response:
     code = status_of(error)
     log.info("request.refused", status=code, why=type(error).__name__)
+    if isinstance(error, NobodysLink) and not pages.is_for_a_program(request):
+        return pages.page("nobodys_link.html", status=code)
     headers = _AGAIN_AFTER if code == status.HTTP_503_SERVICE_UNAVAILABLE else None
     if isinstance(error, TooOften):
         headers = {"Retry-After": str(error.wait)}

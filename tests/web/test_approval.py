@@ -289,6 +289,20 @@ class TestTestCopies:
         assert (noted.action, noted.by) == ("digest.tested", "Ada")
         assert "@" not in str(noted.after).replace("a…@readers.example", "")
 
+    def test_its_links_say_that_they_are_nobodys(self, web: TestClient, ada: Staff) -> None:
+        web.post("/desk/2026-W48/test", data={"csrf": ada.csrf, "to": "me"})
+        with reading() as session:
+            html = str((session.exec(select(ServiceMail)).one().values or {})["html"])
+        addresses = set(re.findall(r"/[upvb]/[A-Za-z0-9_-]{28}[a-z0-9/.-]*", html))
+        assert {one[1] for one in addresses} == set("upvb")
+
+        for one in addresses:
+            page = web.get(one)
+            assert page.status_code == 404
+            assert "acts for nobody: nothing has been changed" in page.text
+            if one.startswith("/u/"):
+                assert web.post(one).status_code == 404
+
     def test_the_seed_list_gets_one_each_and_only_while_it_is_on_it(
         self, web: TestClient, ada: Staff, now: datetime
     ) -> None:

@@ -171,8 +171,8 @@ def test_the_links_in_a_preview_belong_to_nobody(web: TestClient, sent: Sent) ->
     link = next(line for line in text.splitlines() if line.startswith("Unsubscribe: "))
     path = "/u/" + link.rpartition("/")[2]
 
-    assert "No mail goes to you" in web.get(path).text
-    assert web.post(path, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert "acts for nobody: nothing has been changed" in web.get(path).text
+    assert web.post(path, data={"List-Unsubscribe": "One-Click"}).status_code == 404
     assert web.get("/status.json").json()["digest"]["unsubscribed"] == 0
 
 

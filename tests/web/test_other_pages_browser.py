@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from digests.making import versions
 from digests.store.comparisons import Tool
+from newsletter import links
 from newsletter.accounts import audit, codes
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
@@ -100,6 +101,8 @@ def test_an_edition_that_is_closed_and_what_is_not_there_or_not_for_them(
     sound(page, f"{site}/console", status=403)
     sound(page, f"{site}/archive/2020-W01", status=404)
     sound(page, f"{site}/p/{'x' * 28}", status=404)
+    nobodys = links.token(links.signer().all_for(1, 0), links.Purpose.view)
+    sound(page, f"{site}/v/{nobodys}", status=404)
     context.close()
 
 

@@ -13,13 +13,13 @@ from fastapi import APIRouter, Request
 from sqlmodel import Session
 from starlette.responses import RedirectResponse, Response
 
-from newsletter.links import CopyRef
+from newsletter.links import CopyRef, Purpose
 from newsletter.readers import voting
 from newsletter.readers.voting import Ballot, Choice, How, NoSuchChoice
 from newsletter.settings import settings
 from newsletter.web.doors import Now, Reading, Transaction
 from newsletter.web.forms import SentForm, is_here
-from newsletter.web.mailed.readers import BrokenLink
+from newsletter.web.mailed.readers import BrokenLink, copy_for
 from newsletter.web.pages import LOOK, page
 
 router = APIRouter()
@@ -142,6 +142,7 @@ def remember(answer: Response, token: str) -> None:
 
 
 def _reader(session: Session, token: str) -> CopyRef:
+    copy_for(token, Purpose.verdict)
     reader = voting.reader_of(session, token)
     if reader is None:
         raise BrokenLink

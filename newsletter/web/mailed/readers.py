@@ -46,6 +46,15 @@ class BrokenLink(Exception):
         super().__init__("This link is not complete, or it is not one of ours.")
 
 
+class NobodysLink(BrokenLink):
+    """The link comes from a test copy or a preview, where it stands for each reader's own."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self, "This link comes from a test copy or a preview, and acts for nobody."
+        )
+
+
 @router.api_route("/u/{token}", methods=LOOK)
 def ask_before_leaving(token: str, session: Reading, now: Now) -> Response:
     """Asks whether to leave, and changes nothing: scanners open every link."""
@@ -67,11 +76,11 @@ def ask_before_leaving(token: str, session: Reading, now: Now) -> Response:
 @router.post("/u/{token}")
 def leave(token: str, form: SentForm, session: Transaction, now: Now) -> Response:
     """RFC 8058 one-click, and the button of the page above: no cookie, no redirect, 200 on repeats."""
-    if not recording.unsubscribe(session, token, how=_how(form), why=_why(form), now=now):
-        raise BrokenLink
+    copy = copy_for(token, Purpose.unsubscribe)
+    recording.unsubscribe(session, token, how=_how(form), why=_why(form), now=now)
     if "page" not in form:
         return PlainTextResponse("You are unsubscribed.\n")
-    reader = reader_behind(session, copy_for(token, Purpose.unsubscribe))
+    reader = reader_behind(session, copy)
     return page("left.html", reader=reader, already=False)
 
 
@@ -112,9 +121,11 @@ class Reader:
 
 
 def copy_for(token: str, purpose: Purpose) -> CopyRef:
-    """The copy that a link was signed for. Raises BrokenLink."""
+    """The copy that a link was signed for. Raises BrokenLink, and NobodysLink for a test copy's."""
     if (copy := links.copy_of(token, purpose)) is None:
         raise BrokenLink
+    if not copy.subscriber_id:
+        raise NobodysLink
     return copy
 
 
