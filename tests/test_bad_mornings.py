@@ -17,7 +17,7 @@ from newsletter.database import reading, unit_of_work
 from newsletter.delivery import circuit, dispatch, guarding, reconciling, sending
 from newsletter.demo import take_in_examples
 from newsletter.editions import production
-from newsletter.esp import Mailing, NotTaken, Outcome, Request, TooLarge, Unknown
+from newsletter.esp import Accepted, Mailing, NotTaken, Outcome, Request, TooLarge, Unknown
 from newsletter.posting import sending as letters
 from subscribers.engagement import Observation, record
 from tests.conftest import Configure
@@ -166,6 +166,35 @@ def test_who_has_nothing_to_post_keeps_nobody_from_trying_a_provider_that_has_re
         turn = circuit.choose(session, ["sendgrid"], now=clock.now)
         assert turn is not None
         assert turn.probe is not None
+
+
+@pytest.mark.parametrize("why", ["it is too large", "it is stopped", "the rate left no room"])
+def test_who_finds_out_late_that_there_is_no_call_to_make_gives_the_turn_back_too(
+    clock: Clock,
+    esp: RememberingEsp,
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+    why: str,
+) -> None:
+    configure(breaker_failures=1, breaker_rest=600)
+    digest_id = start(clock, people=20, batch_size=10)
+    with unit_of_work() as session:
+        circuit.failed(session, "sendgrid", Unknown("503"), now=clock.now)
+    clock.later(minutes=11)
+
+    def too_large(*_: object) -> None:
+        raise TooLarge("sendgrid", "ten copies")
+
+    with monkeypatch.context() as for_now:
+        if why == "it is too large":
+            for_now.setattr(esp, "encode", too_large)
+        elif why == "it is stopped":
+            for_now.setattr(claims, "intend", lambda *_, **__: False)
+        else:
+            for_now.setattr(sending, "wait_for_a_call", lambda *_, **__: False)
+        assert sending.send_next(digest_id, worker="one", clock=clock) is not None
+
+    assert isinstance(sending.send_next(digest_id, worker="one", clock=clock), Accepted)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from newsletter.database import unit_of_work
 from newsletter.esp import NotTaken, Unknown
 from newsletter.settings import settings
 
@@ -57,6 +58,13 @@ def give_back(session: Session, turn: Turn, *, now: datetime) -> None:
     if turn.probe is not None:
         said = {"whose": turn.provider, "until": turn.probe, "at": now}
         session.connection().execute(_GIVEN_BACK, said)
+
+
+def not_called(turn: Turn, *, now: datetime) -> None:
+    """The same in a step of its own, for whoever finds out after the claim that there is no call to make."""
+    if turn.probe is not None:
+        with unit_of_work() as session:
+            give_back(session, turn, now=now)
 
 
 def _take_the_probe(session: Session, name: str, *, now: datetime) -> datetime | None:

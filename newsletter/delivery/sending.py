@@ -139,14 +139,17 @@ def send_next(  # noqa: PLR0911 - one for each reason not to post
     try:
         request = esp.encode(mailing_of(claim, composed.copies))
     except TooLarge:
+        circuit.not_called(turn, now=clock())
         return _part(claim, composed.people, esp, now=clock())
     except Unsendable as error:
+        circuit.not_called(turn, now=clock())
         return _give_up(claim, str(error), now=clock())
     if not wait_for_a_call(esp.name, clock=clock):
+        circuit.not_called(turn, now=clock())
         with unit_of_work() as session:
-            circuit.give_back(session, turn, now=clock())
             return _withdraw(session, claim, "the account's rate left no room", now=clock())
     if (stopped := _intend(claim, request, esp, lease_until=lease_until, clock=clock)) is not None:
+        circuit.not_called(turn, now=clock())
         return stopped
     about: Facts = {"batch": claim.number, "provider": esp.name, "copies": request.size}
     with tracing.span("batch.post", digest=digest_id, **about):

@@ -84,10 +84,13 @@ def send_next(  # noqa: PLR0911 - one for each reason not to post
                 return composed
             request = esp.encode(composed.mailing)
         except (BadTemplate, TemplateError, LookupError, Unsendable) as error:
+            circuit.give_back(session, turn, now=now)
             return _cannot_be_said(session, held, kind, error, now=now)
     if not wait_for_a_call(esp.name, clock=clock):
+        circuit.not_called(turn, now=clock())
         return _withdraw(held, "the account's rate left no room", now=clock())
     if not intend(held, request, esp, lease_until=lease_until, clock=clock):
+        circuit.not_called(turn, now=clock())
         return _withdraw(held, "stopped before posting", now=clock())
     outcome = esp.send(request)
     surely(lambda: record(held, kind, outcome, esp=esp, now=clock()), clock=clock)
