@@ -4,16 +4,18 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from sqlmodel import col, select, update
 from typer.testing import CliRunner
 
 from digests.ledger.progress import in_flight
 from digests.models import Batch, BatchStatus
-from newsletter import pulse
+from newsletter import overview, pulse
 from newsletter.cli import app
 from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.delivery.circuit import Circuit
+from newsletter.overview import Overview
 from newsletter.pulse import Part
 from tests.editions import a_sending_digest, readers
 from tests.web.scene import on_both
@@ -42,7 +44,9 @@ def test_status_and_top_say_the_same_and_say_it_all() -> None:
         pulse.sign(session, Part.worker, "alpha:12", began_at=now, lag=0.2, doing="send", now=now)
         gone = now - timedelta(minutes=5)
         pulse.sign(session, Part.beat, "alpha:11", began_at=gone, now=gone)
-        session.add(Circuit(provider="resend", failures=2, reason="503: maintenance"))
+        session.add(
+            Circuit(provider="resend", failures=5, open_until=gone, reason="503: maintenance")
+        )
 
     said = CliRunner().invoke(app, ["status"], terminal_width=100).stdout
     live = CliRunner().invoke(app, ["top", "--looks", "1", "--every", "0.5"]).stdout
@@ -66,6 +70,27 @@ def test_status_and_top_say_the_same_and_say_it_all() -> None:
     assert (send["audience"], send["accepted"], send["in_hands"]) == (40, 10, 10)
     assert send["rate"] > 0
     assert {one["key"] for one in plain["alerts"]} == {"beat.gone", "provider:resend"}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.usefixtures("database", "home")
+def test_top_looks_again_while_the_store_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Overview] = []
+    look = overview.look
+
+    def away_for_a_while(*, now: datetime) -> Overview:
+        looks.append(look(now=now))
+        if len(looks) == 2:
+            raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+        return looks[-1]
+
+    monkeypatch.setattr(overview, "look", away_for_a_while)
+
+    said = CliRunner().invoke(app, ["top", "--looks", "3", "--every", "0.5"], terminal_width=100)
+
+    assert said.exit_code == 0
+    assert len(looks) == 3
+    assert "Nothing waits" in said.stdout
 
 
 @on_both

@@ -40,6 +40,7 @@ from tests.editions import a_draft, a_sending_digest, readers
 from tests.web.scene import on_both
 from tests.web.staffing import an_account
 
+ALERTS = AlertSettings()
 SECRET = "whsec_" + "c2VjcmV0IGZvciB0aGUgdGVzdHMgb25seQ=="
 
 
@@ -114,6 +115,19 @@ class TestTheRules:
 
         assert (found.key, found.severity) == ("broker.away", Severity.trouble)
 
+    def test_a_provider_is_trouble_once_it_had_to_rest_and_not_for_one_call_among_many(
+        self, well: Overview, now: datetime
+    ) -> None:
+        def said(failures: int, open_until: datetime | None) -> list[str]:
+            one = Circuit(provider="ses", failures=failures, open_until=open_until, reason="500")
+            return [wrong.what for wrong in conditions(Seen(replace(well, failing=(one,))), ALERTS)]
+
+        assert said(1, None) == []
+        assert said(4, None) == []
+        assert said(5, now) == ["ses failed 5 times in a row: 500"]
+        assert said(1, now) == ["ses failed once: 500"], "as no retry can help"
+        assert said(0, now) == [], "it only asked to wait"
+
     def test_one_of_several_that_fell_silent_is_a_warning(
         self, well: Overview, now: datetime
     ) -> None:
@@ -180,7 +194,7 @@ class TestTheRules:
                 halt=Halt(by="Ada", reason="a leak", halted_at=now - timedelta(hours=3)),
                 workers=replace(well.workers, lag=900.0),
                 sends=(a_send(now, doubts=(doubt,)),),
-                failing=(Circuit(provider="ses", failures=3, reason="500"),),
+                failing=(Circuit(provider="ses", failures=5, open_until=now, reason="500"),),
                 oldest_letter_at=now - timedelta(hours=1),
             ),
             unapproved=(Unapproved("2026-W49", now, "hold", False, now, "fold"),),

@@ -10,10 +10,12 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.exc import SQLAlchemyError
 
 from digests.ledger.progress import Progress
 from newsletter import overview
 from newsletter.cli.output import print_json
+from newsletter.cli.refusals import in_a_sentence
 from newsletter.clock import utc_now
 from newsletter.database import reading
 from newsletter.overview import Overview
@@ -47,15 +49,15 @@ def top(
     every: Annotated[float, typer.Option(min=0.5, max=60, help="Seconds between two looks.")] = 2.0,
     looks: Annotated[int, typer.Option(min=0, help="End after so many; 0 for Ctrl-C.")] = 0,
 ) -> None:
-    """Show the same live, until Ctrl-C.
+    """Show the same live, until Ctrl-C; while the store is away it says so and looks again.
 
     Example: `newsletter top --every 1`
     """
-    console = Console(highlight=False)
+    console, shown = Console(highlight=False), _shown(*_look())
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         try:
-            for _ in _counted(looks):
-                live.update(_shown(*_look()), refresh=True)
+            for number in _counted(looks):
+                live.update(_shown_or_why_not() if number else shown, refresh=True)
                 time.sleep(every)
         except KeyboardInterrupt:
             return
@@ -65,6 +67,15 @@ def _look() -> tuple[Overview, list[Condition]]:
     known = overview.look(now=utc_now())
     with reading() as session:
         return known, [*unstarted(known), *conditions(seen(session, known), settings().alerts)]
+
+
+def _shown_or_why_not() -> RenderableType:
+    try:
+        return _shown(*_look())
+    except SQLAlchemyError as error:
+        if (why := in_a_sentence(error)) is None:
+            raise
+        return Text(f"{utc_now():%H:%M:%S} UTC: {why} It is asked again.", style="bold red")
 
 
 def _counted(looks: int) -> Iterator[int]:

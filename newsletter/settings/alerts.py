@@ -30,7 +30,7 @@ class AlertSettings(BaseModel):
     """Seconds after copies were accepted without any event of the provider."""
 
     resting: float = Field(default=600.0, ge=0)
-    """Whether a failing provider is an alert; 0 for no."""
+    """Whether a provider that rests, and of which no call has gone well since, is an alert; 0 for no."""
 
     lag: float = Field(default=60.0, ge=0)
     """Seconds from beat's tick to the worker that hears it."""

@@ -245,11 +245,13 @@ def _providers(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
     if not limits.resting:
         return
     for one in (*seen.overview.resting, *seen.overview.failing):
-        if one.failures:
+        # Not for a single call that went wrong among many: for what made it rest, until a call goes well.
+        if one.failures and one.open_until is not None:
+            how_often = "once" if one.failures == 1 else f"{one.failures} times in a row"
             yield Condition(
                 f"provider:{one.provider}",
                 Severity.trouble,
-                f"{one.provider} failed {one.failures} times in a row: {one.reason or 'no reason'}",
+                f"{one.provider} failed {how_often}: {one.reason or 'no reason'}",
                 "What it refuses is in the sentence; `newsletter doctor` checks the account.",
             )
 
