@@ -37,8 +37,7 @@ def leading(
         yield note(
             Check.links,
             "links",
-            f"{capital(number(waiting))} of {counted(len(links), 'link')} "
-            f"{'was' if waiting == 1 else 'were'} not asked yet.",
+            f"{_how_many(waiting, len(links))} not asked yet.",
             "They are asked every minute or so, or at once by `newsletter preflight --ask`.",
         )
 
@@ -54,6 +53,13 @@ def nowhere(edition: Edition) -> Iterator[Finding]:
                 f"“{linked}” is no link in the mail: “{short}” is no address that a mail may link to.",
                 "Write it from https:// on and without a password, or take it out.",
             )
+
+
+def _how_many(waiting: int, links: int) -> str:
+    was = "was" if waiting == 1 else "were"
+    if waiting == links:
+        return f"{capital(counted(links, 'link'))} {was}"
+    return f"{capital(number(waiting))} of {counted(links, 'link')} {was}"
 
 
 def _ago(at: datetime, now: datetime) -> str:

@@ -11,11 +11,13 @@ from starlette.testclient import TestClient
 from digests.making import versions
 from digests.making.draft import Draft
 from digests.schedules.schedule import Schedule, plan_turn
+from digests.store import intake
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.editions import production
 from subscribers.models import SubscriberStatus
+from tests.mails import a_pair, a_tool
 from tests.web.scene import Sent, a_draft, a_reader, on_both
 from tests.web.staffing import Staff, signed_in
 
@@ -207,6 +209,46 @@ def test_a_reader_of_topics_is_called_by_the_topics_names(web: TestClient, ada: 
     shown = web.get("/desk/2026-W48", params={"reader": "topics:developer-tools"}).text
 
     assert "as <strong>a reader of Developer Tools alone</strong>" in shown
+
+
+def test_a_choice_of_topics_that_nobody_has_yet_is_looked_at(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        facts = a_pair(
+            a_tool("Ripcord", category="Research"), a_tool("Needle", category="Research")
+        )
+        intake.take_in(session, facts, source="site", now=now - timedelta(minutes=9))
+    taken_in = {"csrf": ada.csrf, "version": "1", "do": "take-in"}
+    assert web.post("/desk/2026-W48/comparisons/4", data=taken_in).status_code == 303
+
+    desk = web.get("/desk/2026-W48", params={"topic": "research", "width": "text"}).text
+
+    assert "as <strong>a reader of Research alone</strong>" in desk
+    assert 'name="topic" value="research" checked' in desk
+    assert "Ripcord vs Needle" in desk.partition("<pre")[2]
+    assert "Mistral" not in desk.partition("<pre")[2]
+    assert "reader=topics%3Aresearch" in desk
+
+
+@pytest.mark.parametrize("width", ["phone", "text"])
+def test_of_whom_nothing_is_for_the_desk_says_so_and_stays(
+    web: TestClient, ada: Staff, now: datetime, width: str
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        reader = a_reader(session, "linus@readers.example", now=now)
+        reader.topics = 1 << 40
+        seen = {"reader": f"reader:{reader.id}", "width": width}
+
+    desk = web.get("/desk/2026-W48", params=seen)
+    mail = web.get("/desk/2026-W48/mail.html", params=seen)
+
+    said = "Nothing in 2026-W48 is in this reader's topics, so they get no copy of it."
+    assert mail.text == said
+    assert desk.status_code == 200
+    assert ("they get no copy of it" in desk.text) is (width == "text")
 
 
 class TestFindingAReader:

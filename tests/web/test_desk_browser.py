@@ -9,9 +9,11 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from digests.making import versions
 from digests.making.draft import Draft
+from digests.store import intake
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
-from newsletter.editions import production
+from newsletter.editions import editing, production
+from tests.mails import a_pair, a_tool
 from tests.processes import wait_until
 from tests.soundness import DESKTOP, is_sound
 from tests.web.scene import a_draft, a_reader
@@ -286,6 +288,25 @@ def test_an_editor_looks_at_it_by_night_as_text_and_as_a_reader_without_a_reload
 
     assert page.evaluate("window.same") is True
     assert "scheme=dark" in page.url
+
+
+def test_an_editor_looks_at_it_as_a_reader_of_topics_that_nobody_has_chosen(
+    desk: AtTheDesk, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        tools = a_tool("Ripcord", category="Vision"), a_tool("Needle", category="Vision")
+        intake.take_in(session, a_pair(*tools), source="site", now=now)
+        digest = production.by_issue(session, "latest")
+        editing.edit(session, digest, lambda one: one.including(4), seen=1, by="Ada", now=now)
+    page = desk()
+    page.locator("#choice summary").click()
+    is_sound(page)
+
+    page.locator("#choice").get_by_label("Vision").check()
+    page.locator("#choice").get_by_role("button", name="Show").click()
+
+    expect(page.locator("#looking")).to_contain_text("as a reader of Vision alone")
+    expect(page.locator("#choice").get_by_label("Vision")).to_be_checked()
 
 
 def test_axe_finds_nothing_at_the_desk_and_it_never_scrolls_sideways(desk: AtTheDesk) -> None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from digests.making import versions
-from newsletter.web.desk.mail import eyes, in_scheme, sight
+from newsletter.web.desk.mail import NothingForThem, eyes, in_scheme, sight
 from newsletter.web.desk.view import Looking, desk_page, edition
 from newsletter.web.doors import Now, Reading
 from newsletter.web.office.staff import Editor
@@ -36,7 +36,10 @@ def show(  # noqa: PLR0913, PLR0917 - what the address says
 @router.api_route("/desk/{issue}/mail.html", methods=LOOK)
 def mail_html(_who: Editor, issue: str, session: Reading, now: Now, view: Looking) -> Response:
     """The mail's own bytes for the frame; with images off, nothing in it may load any."""
-    shown = sight(session, edition(session, issue), eyes(session, view.reader), now=now)
+    try:
+        shown = sight(session, edition(session, issue), eyes(session, view.reader), now=now)
+    except NothingForThem as nothing:
+        return PlainTextResponse(str(nothing))
     policy = _FRAMED
     if view.images == "off":
         policy = policy.replace("img-src 'self' https:", "img-src 'none'")

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
+from digests import topics
 from digests.edition import Edition, Entry
 from digests.facts import key_of
 from digests.making import assembly, versions
 from digests.making.draft import Draft, Place
 from digests.making.shelf import OnShelf, shelf
-from digests.models import Digest, DigestVersion
+from digests.models import Digest, DigestStatus, DigestVersion
+from digests.topics import Topic
 from digests.words import wording
 from digests.words.english import listed
 from digests.words.voices import seats, seats_of
@@ -70,6 +72,7 @@ class Desk:
     subjects: tuple[str, ...]  # three suggestions
     preheaders: tuple[str, ...]
     shelf: tuple[OnShelf, ...]
+    topics: tuple[Topic, ...]  # of what is in it, for a choice of them to look at it by
     found: Preflight
     last: DigestVersion | None
     waits: Waits
@@ -98,10 +101,16 @@ def desk(session: Session, digest: Digest, *, search: str, now: datetime) -> Des
         subjects=subjects,
         preheaders=preheaders,
         shelf=tuple(shelf(session, digest, search=search)),
+        topics=_topics(session, edition) if digest.status is DigestStatus.draft else (),
         found=found,
         last=versions.newest(session, digest),
         waits=_waits(session, digest, now=now),
     )
+
+
+def _topics(session: Session, edition: Edition) -> tuple[Topic, ...]:
+    known = topics.shelf(session, edition)
+    return tuple(one for one in known.topics if one.mask & known.mask)
 
 
 def _waits(session: Session, digest: Digest, *, now: datetime) -> Waits:

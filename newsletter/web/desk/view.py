@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
-from fastapi import Depends
+from fastapi import Depends, Query
 from sqlmodel import Session
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from newsletter.accounts.models import Role
 from newsletter.editions import production
 from newsletter.web.desk import finding
 from newsletter.web.desk.both import Both
-from newsletter.web.desk.mail import eyes, sight
+from newsletter.web.desk.mail import Eyes, NothingForThem, eyes, sight
 from newsletter.web.desk.page import desk
 from newsletter.web.office.staff import SignedIn, staff_page
 from newsletter.web.pages import QUIET
@@ -33,11 +33,12 @@ class View:
         scheme: str = "light",
         images: str = "on",
         reader: str = "all",
+        topic: Annotated[Sequence[str], Query()] = (),
     ) -> None:
         self.width = width if width in _WIDTHS else "phone"
         self.scheme = "dark" if scheme == "dark" else "light"
         self.images = "off" if images == "off" else "on"
-        self.reader = reader
+        self.reader = f"topics:{'+'.join(sorted(set(topic)))}" if topic else reader
 
     @property
     def parts(self) -> dict[str, str]:
@@ -48,6 +49,12 @@ class View:
             "images": self.images,
             "reader": self.reader,
         }
+
+    @property
+    def chosen(self) -> Sequence[str]:
+        """The slugs of the topics that are looked through, if it is through topics."""
+        kind, _, slugs = self.reader.partition(":")
+        return slugs.partition("~")[0].split("+") if kind == "topics" else ()
 
     def address(self, **changes: str) -> str:
         """The query that shows it this way, with *changes*."""
@@ -94,8 +101,15 @@ def desk_page(  # noqa: PLR0913 - what the page shows
         search=search,
         conflict=conflict,
         texts=texts,
-        text=sight(session, digest, through, now=now).text if view.width == "text" else "",
+        text=_text(session, digest, through, now=now) if view.width == "text" else "",
     )
+
+
+def _text(session: Session, digest: Digest, through: Eyes, *, now: datetime) -> str:
+    try:
+        return sight(session, digest, through, now=now).text
+    except NothingForThem as nothing:
+        return str(nothing)
 
 
 def _report_of(who: SignedIn, digest: Digest) -> str:
