@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
-from digests import lifecycle, signatures
+from digests import lifecycle
 from digests.ledger import settlement
 from digests.lifecycle import (
     DigestError,
@@ -21,19 +21,15 @@ from digests.making import assembly, corrections, stock
 from digests.making.missed import dated
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedules.appointments import FIRST_CLOCKS, instant
-from digests.schedules.schedule import Approval, Occurrence, OccurrenceStatus, Schedule, due
-from digests.signatures import Verdict
+from digests.schedules.schedule import Approval, OccurrenceStatus, Schedule, due
 from digests.topics import ALL
-from digests.words.english import listed
 from newsletter import preflight
-from newsletter.accounts import audit
 from newsletter.copies import catching_up, choices
 from newsletter.copies.composing import content_from
 from newsletter.copies.galley import Preview, fresh, fresh_each
 from newsletter.copies.readership import rule_of
-from newsletter.editions import telling
+from newsletter.editions import signing
 from newsletter.rendering import BadTemplate, Rendered
-from newsletter.settings import settings
 
 log = structlog.get_logger()
 
@@ -174,7 +170,7 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
         raise IllegalTransition(digest.issue, current=digest.status, wanted=DigestStatus.approved)
     found = preflight.examine(session, digest, now=now)
     said = preflight.enforce(found, issue=digest.issue, word=word)
-    if not _signed(session, digest, shown, by=by, said=said, alone=alone, now=now):
+    if not signing.keep(session, digest, shown, by=by, said=said, alone=alone, now=now):
         return shown
     freeze(session, digest, now=now)
     log.info(
@@ -227,58 +223,6 @@ def _hash_now(session: Session, digest: Digest) -> str:
         if shown.content_hash != approved[shown.topics]:
             return ""
     return fresh(session, digest).content_hash
-
-
-def people_needed(session: Session, digest: Digest) -> int:
-    """How many people it takes: as its schedule says, and never fewer than the settings ask for."""
-    original = digest
-    if digest.corrects_id is not None:
-        original = session.get_one(Digest, digest.corrects_id)
-    turn = session.get(Occurrence, original.occurrence_id) if original.occurrence_id else None
-    said = session.get_one(Schedule, turn.schedule_id).approvals if turn else 1
-    return max(said, settings().approval.people)
-
-
-def _signed(  # noqa: PLR0913 - who, on what
-    session: Session,
-    digest: Digest,
-    shown: Preview,
-    *,
-    by: str,
-    said: str | None,
-    alone: bool,
-    now: datetime,
-) -> bool:
-    """Keep the name, and approve once there are enough of them; False while another one is missing."""
-    rule = rule_of(session, digest).key
-    what = {"content_hash": shown.content_hash, "audience_rule": rule}
-    signatures.refuse_what_is_refused(session, digest, by=by, content_hash=shown.content_hash)
-    signatures.sign(session, digest, Verdict.approved, by=by, said=said, now=now, **what)
-    names = signatures.approvals(session, digest, **what)
-    is_enough = alone or len(names) >= people_needed(session, digest)
-    audit.note(
-        session,
-        by=by,
-        action="digest.approved" if is_enough else "digest.signed",
-        subject=digest.issue,
-        after={"content": shown.content_hash, "audience": rule, "word": said},
-        now=now,
-    )
-    if not is_enough:
-        telling.second_name_is_wanted(
-            session, digest, by=by, content_hash=shown.content_hash, now=now
-        )
-        log.info("digest.signed", digest=digest.issue, digest_id=digest.id, names=len(names))
-        return False
-    lifecycle.approve(
-        session,
-        digest,
-        by=listed([one.by for one in names])[:200],
-        word="; ".join(one.said for one in names if one.said)[:500] or None,
-        now=now,
-        **what,
-    )
-    return True
 
 
 def correct(

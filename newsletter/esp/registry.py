@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from newsletter.esp import Esp
-from newsletter.esp.brevo import Brevo
-from newsletter.esp.mailgun import Mailgun
-from newsletter.esp.postmark import Postmark
-from newsletter.esp.resend import Resend
-from newsletter.esp.sendgrid import SendGrid
-from newsletter.esp.ses import Ses
+from newsletter.esp.brevo.adapter import Brevo
+from newsletter.esp.mailgun.adapter import Mailgun
+from newsletter.esp.postmark.adapter import Postmark
+from newsletter.esp.resend.adapter import Resend
+from newsletter.esp.sendgrid.adapter import SendGrid
+from newsletter.esp.ses.adapter import Ses
 
 adapters: Final[Mapping[str, type[Esp]]] = {
     adapter.name: adapter for adapter in (SendGrid, Resend, Mailgun, Postmark, Ses, Brevo)

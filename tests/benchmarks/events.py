@@ -28,7 +28,7 @@ from newsletter import links
 from newsletter.cli.serving import keep_what_is_loaded
 from newsletter.clock import utc_now
 from newsletter.database import reading
-from newsletter.esp.sendgrid_events import DELIVERY_ARG
+from newsletter.esp.sendgrid.events import DELIVERY_ARG
 from newsletter.links import Purpose
 from newsletter.secrets import sandbox_keys
 from newsletter.settings import settings

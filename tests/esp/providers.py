@@ -11,12 +11,12 @@ from typing import Any, Final
 import httpx
 
 from newsletter.esp import Esp, Request
-from newsletter.esp.brevo import Brevo
-from newsletter.esp.mailgun import Mailgun
-from newsletter.esp.postmark import Postmark
-from newsletter.esp.resend import Resend
-from newsletter.esp.sendgrid import SendGrid
-from newsletter.esp.ses import Ses
+from newsletter.esp.brevo.adapter import Brevo
+from newsletter.esp.mailgun.adapter import Mailgun
+from newsletter.esp.postmark.adapter import Postmark
+from newsletter.esp.resend.adapter import Resend
+from newsletter.esp.sendgrid.adapter import SendGrid
+from newsletter.esp.ses.adapter import Ses
 from tests.esp.contracts import (
     BrevoMail,
     MailgunForm,

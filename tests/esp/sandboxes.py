@@ -68,7 +68,7 @@ class Sandbox:
                 "webhook_key": keys.brevo_webhook_password,
             },
         }
-        made = MAKES[name](**(words[name] | {"base_url": self.url, "timeout": 10.0} | more))
+        made = MAKES[name](**(words[name] | {"base_url": self.url, "timeout": 60.0} | more))
         self.made.append(made)
         return made
 
@@ -125,7 +125,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         thread = threading.Thread(target=lambda: asyncio.run(serving.serve()), daemon=True)
         thread.start()
         wait_until(lambda: serving.started)
-        with httpx.Client(base_url=config.url, timeout=10) as http:
+        with httpx.Client(base_url=config.url, timeout=60) as http:
             yield Sandbox(config.keys, http, heard, hook=str(config.webhook_url))
         serving.should_exit = True
         thread.join(20)

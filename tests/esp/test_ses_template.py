@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from newsletter.esp.ses_template import Braces
+from newsletter.esp.ses.template import Braces
 from tests.effort import examples
 from tests.esp.providers import handlebars
 from tests.esp.test_merging import plainly

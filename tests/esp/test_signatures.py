@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from newsletter.esp import BadPayload, BadSettings, BadSignature, Esp
-from newsletter.esp.resend import Resend
-from newsletter.esp.sendgrid import SendGrid
+from newsletter.esp.resend.adapter import Resend
+from newsletter.esp.sendgrid.adapter import SendGrid
 from tests.esp.mailings import NOW
 from tests.esp.providers import MAKES
 from tests.esp.webhook_calls import (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from newsletter.esp.sigv4 import Credentials, Signer
+from newsletter.esp.ses.sigv4 import Credentials, Signer
 from tests.esp.mailings import NOW, a_mailing, recording
 from tests.esp.providers import MAKES, all_taken
 

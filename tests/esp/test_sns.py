@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from newsletter.esp import BadSignature, CannotVerify, Handshake, ShakesHands
-from newsletter.esp.ses import Ses
+from newsletter.esp.ses.adapter import Ses
 from tests.esp.mailings import NOW, recording
 from tests.esp.webhook_calls import Notice, certificate, listener, serving
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from newsletter.esp import Esp
-from newsletter.esp.sns import SIGNED
+from newsletter.esp.ses.sns import SIGNED
 from tests.esp.mailings import NOW
 from tests.esp.providers import MAKES
 

@@ -24,12 +24,12 @@ from newsletter.esp import (
     NotTaken,
     Unknown,
 )
-from newsletter.esp.brevo import Brevo
-from newsletter.esp.mailgun import Mailgun
-from newsletter.esp.postmark import Postmark
-from newsletter.esp.resend import Resend
-from newsletter.esp.sendgrid import SendGrid
-from newsletter.esp.ses import Ses
+from newsletter.esp.brevo.adapter import Brevo
+from newsletter.esp.mailgun.adapter import Mailgun
+from newsletter.esp.postmark.adapter import Postmark
+from newsletter.esp.resend.adapter import Resend
+from newsletter.esp.sendgrid.adapter import SendGrid
+from newsletter.esp.ses.adapter import Ses
 from newsletter.sandbox.config import Keys
 from tests.sandbox.conftest import Hook, Sandboxes, WaitUntil
 

@@ -13,7 +13,7 @@ from digests.models import Rendition
 from newsletter import links
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from newsletter.esp.sendgrid_events import DELIVERY_ARG
+from newsletter.esp.sendgrid.events import DELIVERY_ARG
 from newsletter.feedback import reclassing, reporting
 from newsletter.feedback.reporting import Range
 from newsletter.settings import settings

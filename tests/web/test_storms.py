@@ -19,7 +19,7 @@ from newsletter import links
 from newsletter.clock import utc_now
 from newsletter.copies import composing
 from newsletter.database import reading, unit_of_work
-from newsletter.esp.sendgrid_events import DELIVERY_ARG
+from newsletter.esp.sendgrid.events import DELIVERY_ARG
 from newsletter.settings import settings
 from subscribers.engagement import Engagement, Reader
 from subscribers.models import Subscriber, Suppression

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from newsletter import links
 from newsletter.esp import BadSignature, CannotVerify, Event, Handshake
-from newsletter.esp.sendgrid_events import DELIVERY_ARG
+from newsletter.esp.sendgrid.events import DELIVERY_ARG
 from newsletter.feedback import recording
 from newsletter.secrets import sandbox_keys
 from newsletter.settings import settings

@@ -18,7 +18,7 @@ from digests.signatures import Signature
 from newsletter import preflight, seeds
 from newsletter.copies.readership import Rule, rule_of
 from newsletter.database import reading, unit_of_work
-from newsletter.editions import approval, deadlines, production
+from newsletter.editions import approval, deadlines, production, signing
 from newsletter.preflight import Preflight
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.seeds import Seed
@@ -87,7 +87,7 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
         content_hash=content_hash,
         found=found,
         trouble=trouble,
-        needed=production.people_needed(session, digest),
+        needed=signing.people_needed(session, digest),
         names=tuple(
             signatures.approvals(session, digest, content_hash=content_hash, audience_rule=rule.key)
         ),

@@ -33,10 +33,10 @@ from newsletter.esp.history import Chapter
 from newsletter.esp.http import ask, client, post, until
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.lists import Lists
-from newsletter.esp.mailgun_checks import examine
-from newsletter.esp.mailgun_events import BATCH_VARIABLE, DELIVERY_VARIABLE, Inbound
-from newsletter.esp.mailgun_history import history
-from newsletter.esp.mailgun_lists import MailgunLists
+from newsletter.esp.mailgun.checks import examine
+from newsletter.esp.mailgun.events import BATCH_VARIABLE, DELIVERY_VARIABLE, Inbound
+from newsletter.esp.mailgun.history import history
+from newsletter.esp.mailgun.lists import MailgunLists
 from newsletter.esp.merging import ADDRESS, REF, Stencil, converted, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, odd_positions, positions_named, text_in
 from newsletter.esp.room import fitted

@@ -8,7 +8,7 @@ from newsletter.esp import CannotTell, EventKind
 from newsletter.esp.checks import objects
 from newsletter.esp.history import Chapter
 from newsletter.esp.lists import Call, answered
-from newsletter.esp.mailgun_events import event_of
+from newsletter.esp.mailgun.events import event_of
 from newsletter.esp.refusals import text_in
 from newsletter.esp.webhooks import fields_of
 

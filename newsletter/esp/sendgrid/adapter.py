@@ -40,10 +40,10 @@ from newsletter.esp.merging import (
 )
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.room import fitted
-from newsletter.esp.sendgrid_checks import examine
-from newsletter.esp.sendgrid_events import BATCH_ARG, DELIVERY_ARG, Inbound
-from newsletter.esp.sendgrid_history import history
-from newsletter.esp.sendgrid_lists import SendGridLists
+from newsletter.esp.sendgrid.checks import examine
+from newsletter.esp.sendgrid.events import BATCH_ARG, DELIVERY_ARG, Inbound
+from newsletter.esp.sendgrid.history import history
+from newsletter.esp.sendgrid.lists import SendGridLists
 
 _COPIES: Final = 1000
 _SUBSTITUTIONS: Final = 10_000  # bytes for one recipient, tags and values

@@ -28,9 +28,9 @@ from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.lists import Lists
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
-from newsletter.esp.resend_checks import examine
-from newsletter.esp.resend_events import BATCH_TAG, DELIVERY_TAG, Inbound
-from newsletter.esp.resend_lists import ResendLists
+from newsletter.esp.resend.checks import examine
+from newsletter.esp.resend.events import BATCH_TAG, DELIVERY_TAG, Inbound
+from newsletter.esp.resend.lists import ResendLists
 from newsletter.esp.room import fitted
 
 _COPIES: Final = 100

@@ -28,9 +28,9 @@ from newsletter.esp.http import ask, client, post
 from newsletter.esp.letterhead import check, headers_of, mailbox
 from newsletter.esp.lists import Lists
 from newsletter.esp.merging import ADDRESS, BATCH, REF, Stencil, json_stencil, rows_of
-from newsletter.esp.postmark_checks import examine
-from newsletter.esp.postmark_events import BATCH_KEY, DELIVERY_KEY, Inbound
-from newsletter.esp.postmark_lists import PostmarkLists
+from newsletter.esp.postmark.checks import examine
+from newsletter.esp.postmark.events import BATCH_KEY, DELIVERY_KEY, Inbound
+from newsletter.esp.postmark.lists import PostmarkLists
 from newsletter.esp.refusals import body_of, judged, quoted, text_in
 from newsletter.esp.room import fitted
 

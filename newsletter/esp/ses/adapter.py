@@ -40,12 +40,12 @@ from newsletter.esp.merging import (
 )
 from newsletter.esp.refusals import body_of, judged, positions_named, quoted, text_in
 from newsletter.esp.room import fitted
-from newsletter.esp.ses_checks import examine
-from newsletter.esp.ses_events import BATCH_TAG, DELIVERY_TAG, event_of
-from newsletter.esp.ses_lists import SesLists
-from newsletter.esp.ses_template import Braces
-from newsletter.esp.sigv4 import Credentials, Signer
-from newsletter.esp.sns import Gate
+from newsletter.esp.ses.checks import examine
+from newsletter.esp.ses.events import BATCH_TAG, DELIVERY_TAG, event_of
+from newsletter.esp.ses.lists import SesLists
+from newsletter.esp.ses.sigv4 import Credentials, Signer
+from newsletter.esp.ses.sns import Gate
+from newsletter.esp.ses.template import Braces
 
 _COPIES: Final = 50
 _BYTES: Final = 1_000_000  # of a request with an inline template

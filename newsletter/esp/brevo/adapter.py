@@ -26,10 +26,10 @@ from newsletter.esp import (
     Unknown,
     Unsendable,
 )
-from newsletter.esp.brevo_checks import examine
-from newsletter.esp.brevo_events import CUSTOM_HEADER, Inbound, custom_value
-from newsletter.esp.brevo_history import days_back, history
-from newsletter.esp.brevo_lists import BrevoLists
+from newsletter.esp.brevo.checks import examine
+from newsletter.esp.brevo.events import CUSTOM_HEADER, Inbound, custom_value
+from newsletter.esp.brevo.history import days_back, history
+from newsletter.esp.brevo.lists import BrevoLists
 from newsletter.esp.checks import Account, Wanted
 from newsletter.esp.history import Chapter
 from newsletter.esp.http import ask, client, post

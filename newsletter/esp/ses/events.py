@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 
 from newsletter.esp import Event, EventKind
-from newsletter.esp.sns import Envelope
+from newsletter.esp.ses.sns import Envelope
 from newsletter.esp.webhooks import Fields, fields_of, from_iso, key, reason, text
 
 DELIVERY_TAG: Final = "delivery"

@@ -1,0 +1,1 @@
+"""Brevo, formerly Sendinblue: its adapter, and what of its interface is a matter of its own."""

@@ -1,0 +1,1 @@
+"""Mailgun: its adapter, and what of its interface is a matter of its own."""

@@ -1,0 +1,1 @@
+"""SendGrid, of Twilio: its adapter, and what of its interface is a matter of its own."""
