@@ -203,7 +203,7 @@ class TestTheRepository:
             f"{page.relative_to(ROOT)}: {name}"
             for page in _kept_files()
             if page.suffix in {".md", ".toml", ".service", ".yaml", ".yml"}
-            for name in re.findall(r"NEWSLETTER_[A-Z0-9_]*", page.read_text())
+            for name in re.findall(r"\bNEWSLETTER_[A-Z0-9_]*", page.read_text())
             if name not in known
             # A family of them: NEWSLETTER_BREAKER_*
             if not (name.endswith("_") and any(one.startswith(name) for one in known))
