@@ -50,6 +50,7 @@ def waiting() -> int | None:
                 return int(channel.queue_declare(QUEUE, passive=True).message_count)
             except connection.channel_errors:  # Redis has no list that is empty
                 return 0
-    except (KombuError, OperationalError, RedisError, OSError) as error:
+    # KeyError and ImportError: an address of something that Celery, or what is installed, does not know.
+    except (KombuError, OperationalError, RedisError, OSError, KeyError, ImportError) as error:
         log.info("broker.away", why=type(error).__name__)
         return None

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shlex
 import ssl
 import stat
 import threading
@@ -370,7 +371,34 @@ class TestTheMachine:
 
         assert "embedded default" in self.found()["secret suppression_secret"].says
 
-    def test_the_store_of_the_embedded_default_is_its_owners_only(self, home: Path) -> None:
+    def test_what_it_says_of_a_damaged_store_leads_to_the_backup(
+        self, tmp_path: Path, configure: Configure
+    ) -> None:
+        configure(home=tmp_path / "with a space")
+        (tmp_path / "with a space").mkdir()
+        store = tmp_path / "with a space" / "newsletter.db"
+        store.write_bytes(b"no database" * 1000)
+        store.chmod(0o644)
+
+        found = self.found()
+
+        assert found["database"].good is False
+        assert "`newsletter restore`" in found["database"].fix
+        assert str(store) in found["database"].fix
+
+    def test_a_broker_that_celery_knows_nothing_of_does_not_answer(
+        self, home: Path, configure: Configure
+    ) -> None:
+        assert home
+        configure(broker_url="nonsense://host")
+
+        assert self.found()["broker"].good is False
+
+    def test_the_store_of_the_embedded_default_is_its_owners_only(
+        self, tmp_path: Path, configure: Configure
+    ) -> None:
+        home = tmp_path / "with a space"
+        configure(home=home)
         file = home / "newsletter.db"
         with engine().connect():
             modes = [stat.S_IMODE(path.stat().st_mode) for path in home.glob("newsletter.db*")]
@@ -380,7 +408,7 @@ class TestTheMachine:
 
         file.chmod(0o644)
         check = self.found()["files"]
-        assert check.fix == f"Run `chmod 600 {file}`."
+        assert check.fix == f"Run `chmod 600 {shlex.quote(str(file))}`."
 
         open_engine(f"sqlite:///{file}").dispose()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600

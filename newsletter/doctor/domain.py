@@ -99,7 +99,8 @@ def _spf(names: Names, domain: str, providers: Sequence[str]) -> Iterator[Check]
             good=None,
             says=f"The SPF record of {domain} does not name {joined(missing)}: right only while "
             "the provider uses a return path of its own.",
-            fix=f"See that the provider shows the return path as verified, or add {wanted}.",
+            fix="See that the provider shows the return path as verified, or add "
+            f"{' '.join(f'include:{one}' for one in missing)}.",
         )
         return
     yield Check("SPF", good=True, says=f"{domain} says who may send its mail.")

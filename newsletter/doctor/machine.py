@@ -1,5 +1,6 @@
 """What mail needs of this machine: the store, Redis, who ticks and who sends, secrets, one clock."""
 
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -68,11 +69,15 @@ def _store(clock: Clock) -> Iterator[Check]:
                 for part in Part:
                     yield _alive(pulse.life(session, part, now=clock()))
     except (SQLAlchemyError, OSError) as error:
+        url = make_url(settings().database)
         yield Check(
             "database",
             good=False,
             says=f"The database does not answer ({type(error).__name__}).",
-            fix="See that it runs, and that `NEWSLETTER_DATABASE_URL` leads to it.",
+            fix="See that it runs, and that `NEWSLETTER_DATABASE_URL` leads to it."
+            if url.get_backend_name() == "postgresql"
+            else f"See that `{url.database}` may be read and written; when it is damaged, bring the "
+            "last backup back into another `NEWSLETTER_HOME` (`newsletter restore`).",
         )
 
 
@@ -187,7 +192,7 @@ def _files() -> Iterator[Check]:
         path for path in private if path.exists() and stat.S_IMODE(path.stat().st_mode) & _OTHERS
     ]
     if open_to_others:
-        names = " ".join(str(path) for path in open_to_others)
+        names = shlex.join(str(path) for path in open_to_others)
         yield Check(
             "files",
             good=False,

@@ -5,6 +5,7 @@ beside this one and a field here. ``NEWSLETTER_SENDGRID_TOKEN`` is the part
 *token* of the group *sendgrid*.
 """
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -15,7 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from newsletter.secrets import FORMER, embedded_secrets
-from newsletter.settings import production
+from newsletter.settings import addresses, production
 from newsletter.settings.accounts import AccountSettings
 from newsletter.settings.alerts import AlertSettings
 from newsletter.settings.api import ApiSettings
@@ -187,6 +188,12 @@ class Settings(BaseSettings):
         return values
 
     @model_validator(mode="after")
+    def _addresses_lead_somewhere(self) -> Self:
+        if wrong := next(addresses.that_lead_nowhere(self), None):
+            raise ValueError(wrong)
+        return self
+
+    @model_validator(mode="after")
     def _production_is_complete(self) -> Self:
         if self.environment is Environment.embedded:
             return self
@@ -250,7 +257,7 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL; SQLite under ``home`` unless one is set."""
         url = self.database_url or f"sqlite:///{self.home / 'newsletter.db'}"
-        return url.replace("postgresql://", "postgresql+psycopg://", 1)
+        return re.sub("^postgres(ql)?://", "postgresql+psycopg://", url)
 
     @property
     def broker(self) -> str:

@@ -63,7 +63,7 @@ def left_weak(known: "Settings") -> Iterator[str]:
     """
     for name in FORMER:
         if why := why_weak(known, name):
-            yield f"{_setting(name)} {why}. {REPLACE[name]}"
+            yield f"{_setting(name)} {why}. {REPLACE[name]}."
 
 
 def why_weak(known: "Settings", name: str) -> str:
