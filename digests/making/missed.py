@@ -1,6 +1,6 @@
 """Editions that passed readers over for their pace: each has a bit, as long as it can be caught up on."""
 
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,15 @@ MOST: Final = 40
 def dated(digest: Digest) -> date:
     """The day that stands on *digest*: of the appointment, where its schedule lives."""
     return digest.local_day or digest.send_at.astimezone(ZoneInfo(digest.zone)).date()
+
+
+def put_off(digest: Digest, until: datetime, *, now: datetime) -> None:
+    """Let *digest* go no sooner than *until*, but still on the day that it bears, if that is today's."""
+    bears, zone = dated(digest), ZoneInfo(digest.zone)
+    digest.send_at = max(digest.send_at, until)
+    if dated(digest) != bears == now.astimezone(zone).date():
+        midnight = datetime.combine(bears + timedelta(days=1), time(), zone)
+        digest.send_at = midnight.astimezone(UTC) - timedelta(seconds=1)
 
 
 def opens_month(session: Session, digest: Digest) -> bool:

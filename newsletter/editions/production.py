@@ -1,6 +1,6 @@
 """From the store to an approved edition: what the editor sees is what will be sent."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -18,7 +18,7 @@ from digests.lifecycle import (
     TooLate,
 )
 from digests.making import assembly, corrections, stock
-from digests.making.missed import dated
+from digests.making.missed import dated, put_off
 from digests.models import Digest, DigestItem, DigestStatus, Rendition
 from digests.schedules.appointments import FIRST_CLOCKS, instant
 from digests.schedules.schedule import Approval, OccurrenceStatus, Schedule, due
@@ -160,7 +160,7 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
     session.refresh(digest, with_for_update=True)  # of two who approve, the second sees the first
     if now > digest.late_after:
         raise TooLate(digest.issue, digest.late_after)
-    _wait(digest, hold, now=now)
+    put_off(digest, now + hold, now=now)
     shown = fresh(session, digest)
     if seen_hash is not None and (
         len(seen_hash) < _SHORTEST_HASH or not shown.content_hash.startswith(seen_hash)
@@ -177,15 +177,6 @@ def approve(  # noqa: PLR0913 - who, when, what they saw and what they say to it
         "digest.approved", digest=digest.issue, digest_id=digest.id, hash=shown.content_hash[:12]
     )
     return shown
-
-
-def _wait(digest: Digest, hold: timedelta, *, now: datetime) -> None:
-    """Let *digest* go no sooner than after *hold*, but still on the day that it bears: that was seen."""
-    bears, zone = dated(digest), ZoneInfo(digest.zone)
-    digest.send_at = max(digest.send_at, now + hold)
-    if dated(digest) != bears == now.astimezone(zone).date():
-        midnight = datetime.combine(bears + timedelta(days=1), time(), zone)
-        digest.send_at = midnight.astimezone(UTC) - timedelta(seconds=1)
 
 
 def freeze(session: Session, digest: Digest, *, now: datetime) -> None:
