@@ -160,7 +160,7 @@ def _show(known: Footprint, scenes: list[Played]) -> None:
     measured.add_row("planning", f"{known.planning:.1f} s")
     measured.add_row("ledger on disk", f"{known.ledger_bytes / 1e6:.0f} MB")
     measured.add_row("people on disk", f"{known.person_bytes / 1e6:.0f} MB")
-    measured.add_row("events on disk", f"{known.event_bytes / 1e6:.0f} MB")
+    measured.add_row("a million events on disk", f"{known.event_bytes / 1e6:.0f} MB")
     console.print(measured)
     table = Table(box=None, header_style="bold")
     heads = ("simulated: copies", "hosts", "processes", "lanes", "PG cores", "calls/s")
