@@ -10,7 +10,7 @@ from digests.words.english import capital, counted, listed, number, times, who
 from digests.words.pricing import prices
 from digests.words.tally import Week, dissents_on, split_of, verdict_of, week
 
-#: Characters that phones show of a subject and of what follows it.
+#: Characters that a desktop's inbox shows of a subject, and a phone's of what follows it.
 SUBJECT_LENGTH: Final = 60
 PREHEADER_LENGTH: Final = 90
 

@@ -257,6 +257,26 @@ def test_what_cannot_be_saved_is_said_and_kept_until_it_can(desk: AtTheDesk) -> 
     expect(page.locator("#said")).to_contain_text("A mail needs a subject")
 
 
+def test_who_is_signed_out_while_typing_signs_in_again_and_loses_nothing(
+    desk: AtTheDesk, site: str, now: datetime
+) -> None:
+    page = desk()
+    page.context.clear_cookies()
+
+    page.get_by_role("textbox", name="Subject").fill("Written after the login was over")
+    expect(page.locator("#said")).to_contain_text("You are signed out")
+    signed_in_browser(page.context, site, roles={Role.editor}, name="Ada", now=now)
+
+    wait_until(lambda: "login was over" in standing().subject, what="the save", within=15)
+    expect(page.locator("#said")).to_have_text("")
+    expect(page.locator("#saved")).to_contain_text("by Ada")
+
+    # The same where she has signed in anew before this page knew that she had been out.
+    signed_in_browser(page.context, site, roles={Role.editor}, name="Ada", now=now)
+    page.get_by_role("textbox", name="Subject").fill("Written on a page of the login before")
+    wait_until(lambda: "login before" in standing().subject, what="the save", within=15)
+
+
 def test_an_editor_looks_at_it_by_night_as_text_and_as_a_reader_without_a_reload(
     desk: AtTheDesk, now: datetime
 ) -> None:

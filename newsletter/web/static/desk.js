@@ -15,6 +15,7 @@
   let waiting = null;
   let queue = Promise.resolve();
   let held = false; // while a comparison is being dragged its list must not change under the hand
+  let signedOut = false; // since then everything here was made for a login that is over
   let composing = false; // nor a note while a letter of it is put together from several keys
 
   const field = (name) => document.getElementById(name);
@@ -150,6 +151,7 @@
       count(name);
     }
     words.action = form.getAttribute("action");
+    words.elements.csrf.value = form.elements.csrf.value;
     desk.dataset.version = fresh.dataset.version;
     desk.dataset.status = fresh.dataset.status;
     refocus(was);
@@ -177,6 +179,7 @@
 
   async function ask(address, options = {}) {
     const answer = await fetch(address, { ...options, headers: ACCEPT });
+    if (answer.status === 401 || (answer.status === 403 && options.method)) signedOut = true;
     if (answer.status === 401) throw new Error("You are signed out. Sign in in another tab, then go on here: nothing of yours is lost.");
     const isPage = (answer.headers.get("content-type") || "").startsWith("text/html");
     if (!isPage) throw new Error((await answer.json()).detail || "That did not work.");
@@ -337,9 +340,18 @@
   async function poll() {
     if (document.hidden || held) return;
     const now = await ask0(`/desk/${desk.dataset.issue}/state.json`);
+    if (now && signedOut) return void comeBack();
     if (!now || (now.version === version() && now.status === desk.dataset.status)) return;
     if (now.version > version() && now.by) say(`${now.by}: ${now.what}.`);
     await inTurn(async () => take((await ask(location.href)).html));
+  }
+
+  // Signed in once more, maybe in another tab: what was typed is saved under the new login.
+  async function comeBack() {
+    signedOut = false;
+    await inTurn(async () => take((await ask(location.href)).html));
+    say("");
+    if (dirty.size) await saveTyped();
   }
 
   async function ask0(address) {
