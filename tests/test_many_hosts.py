@@ -57,8 +57,8 @@ def test_hosts_that_share_only_postgresql_and_redis_send_each_copy_once(
         "NEWSLETTER_SENDGRID_TOKEN": keys["sendgrid.token"],
         "NEWSLETTER_SENDGRID_WEBHOOK_KEY": keys["sendgrid.webhook_key"],
         "NEWSLETTER_LINK_SECRET": "the same on every host, as docs/deploy.md says",
-        "NEWSLETTER_SUPPRESSION_SECRET": "this one too",
-        "NEWSLETTER_SITE_TOKEN": "and this one",
+        "NEWSLETTER_SUPPRESSION_SECRET": "this one is the same everywhere too",
+        "NEWSLETTER_SITE_TOKEN": "and so is this one, which the site has",
         "NEWSLETTER_TICK": "0.5",
         "NEWSLETTER_SEND_THREADS": "1",
     }
