@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shlex
 import subprocess
 from datetime import datetime
@@ -98,6 +99,18 @@ def test_a_store_that_is_damaged_is_not_kept_and_every_command_says_it(home: Pat
     assert done.returncode == 1
     assert "malformed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_in_a_folder_a_backup_is_called_by_its_moment(home: Path, tmp_path: Path) -> None:
+    """So that a timer need not know the date."""
+    assert home
+    (tmp_path / "backups").mkdir()
+
+    done = CliRunner().invoke(app, ["backup", str(tmp_path / "backups")])
+
+    [made] = (tmp_path / "backups").iterdir()
+    assert re.fullmatch(r"newsletter-\d{4}-\d\d-\d\dT\d{6}Z\.zip", made.name)
+    assert str(made) in done.output.replace("\n", "")
 
 
 @pytest.mark.parametrize("refusal", [errno.EPERM, errno.ENOTSUP])

@@ -17,6 +17,12 @@ from newsletter.clock import utc_now
 from newsletter.keeping import Manifest
 
 File = Annotated[Path, typer.Argument(help="The backup's file.")]
+New = Annotated[
+    Path,
+    typer.Argument(
+        help="The new file; in a folder that is there, one that is named by the moment."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,15 +31,18 @@ def register(app: typer.Typer) -> None:
     app.command("restore")(restore)
 
 
-def backup(file: File, as_json: AsJson = False) -> None:
+def backup(file: New, as_json: AsJson = False) -> None:
     """Keep the whole store in one new file, as it is at this moment, while the service runs.
 
     The secrets are not in it: keep them elsewhere. It holds addresses, so only its owner may read it.
 
     Example: `newsletter backup /backups/2026-11-30.zip`
     """
+    now = utc_now()
+    if file.is_dir():
+        file /= f"newsletter-{now:%Y-%m-%dT%H%M%SZ}.zip"
     with _shown() as progress:
-        made = keeping.backup(file, now=utc_now(), progress=progress)
+        made = keeping.backup(file, now=now, progress=progress)
     if as_json:
         print_json(_as_json(file, made))
         return
