@@ -100,10 +100,16 @@ def refusal(session: Session, digest: Digest) -> Signature | None:
     ).first()
 
 
+def standing_refusal(session: Session, digest: Digest, *, content_hash: str) -> Signature | None:
+    """The last refusal, if nothing has changed since: it was about exactly *content_hash*."""
+    found = refusal(session, digest)
+    return found if found is not None and found.content_hash == content_hash else None
+
+
 def refuse_what_is_refused(session: Session, digest: Digest, *, by: str, content_hash: str) -> None:
     """Raise RefusedAsItStands when somebody other than *by* has refused exactly this content."""
-    found = refusal(session, digest)
-    if found is not None and found.content_hash == content_hash and found.by != by:
+    found = standing_refusal(session, digest, content_hash=content_hash)
+    if found is not None and found.by != by:
         raise RefusedAsItStands(digest.issue, found.by, found.said or "")
 
 

@@ -114,6 +114,8 @@ def test_two_names_where_two_are_asked_for(
     second = web.post(PAGE, data={"csrf": grace.csrf, "hash": content})
 
     assert "It goes once another person has approved the same" in page
+    assert "Yours stands there" in page
+    assert "Approve 2026-W48</button>" not in page
     assert "Ada, of 2" in page
     assert second.headers["location"].endswith("done=approved")
     assert "Approved by Ada and Grace" in web.get(PAGE).text
@@ -127,11 +129,20 @@ def test_it_is_sent_back_with_a_reason_that_stands_on_the_page(
     grace = signed_in(web, roles={Role.editor}, name="Grace", now=now)
     form = {"csrf": grace.csrf, "hash": content}
 
-    assert "Ada has sent it back:</strong> The lead is stale." in web.get(PAGE).text
+    said = "Ada has sent it back:</strong> The lead is stale."
+    page = web.get(PAGE).text
+    assert said in page
+    assert "Approve 2026-W48</button>" not in page
+    assert said in web.get("/desk/2026-W48").text
+    assert "Ada has sent it back: The lead is stale." in web.get("/desk").text
     refused = web.post(PAGE, data=form)
     assert refused.status_code == 409
     assert "Ada has refused" in refused.text
     assert web.post("/desk/2026-W48/refusal", data={**form, "reason": ""}).status_code == 409
+
+    reworded(now + timedelta(minutes=1), subject="Who pays?")
+    assert "has sent it back" not in web.get(PAGE).text + web.get("/desk/2026-W48").text
+    assert "has sent it back" not in web.get("/desk").text
 
 
 def test_what_is_due_at_once_waits_a_minute_for_second_thoughts(

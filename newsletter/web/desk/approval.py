@@ -80,7 +80,6 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
         except (DigestError, BadTemplate) as error:
             trouble = str(error)
     rule = rule_of(session, digest)
-    refused = signatures.refusal(session, digest)
     return Approving(
         digest=digest,
         rule=rule,
@@ -91,7 +90,7 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
         names=tuple(
             signatures.approvals(session, digest, content_hash=content_hash, audience_rule=rule.key)
         ),
-        refused=refused if refused and refused.content_hash == content_hash else None,
+        refused=signatures.standing_refusal(session, digest, content_hash=content_hash),
         deadline=deadlines.deadline_of(session, digest),
         can_undo=digest.status is DigestStatus.approved
         or (digest.status is DigestStatus.sending and planning.is_untouched(session, digest)),

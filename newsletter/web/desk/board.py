@@ -8,13 +8,15 @@ from fastapi import APIRouter
 from sqlmodel import Session, col, select
 from starlette.responses import Response
 
+from digests import signatures
 from digests.edition import Entry
 from digests.ledger.weeks import Week, weeks
-from digests.making import assembly
+from digests.making import assembly, versions
 from digests.models import Digest, DigestStatus
 from digests.schedules import calendar
 from digests.schedules.calendar import Coming
 from digests.schedules.schedule_terms import by_name
+from digests.signatures import Signature
 from newsletter.rendering.card import Card, card
 from newsletter.web.doors import Now, Reading
 from newsletter.web.office.staff import Editor, staff_page
@@ -40,6 +42,7 @@ def board(who: Editor, session: Reading, now: Now) -> Response:
         "board.html",
         who=who,
         on_it=on_it,
+        refused={one.id: said for one in on_it if (said := _sent_back(session, one))},
         before=_before(session),
         coming=coming,
         closes=closes,
@@ -47,6 +50,14 @@ def board(who: Editor, session: Reading, now: Now) -> Response:
         now=now,
         report="/reports" in who.parts,
     )
+
+
+def _sent_back(session: Session, digest: Digest) -> Signature | None:
+    """Who has sent a draft back that nobody has edited since."""
+    if digest.status is not DigestStatus.draft:
+        return None
+    refused, last = signatures.refusal(session, digest), versions.newest(session, digest)
+    return None if refused and last and last.at > refused.at else refused
 
 
 def _before(session: Session) -> Sequence[Week]:

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from digests import topics
+from digests import signatures, topics
 from digests.edition import Edition, Entry
 from digests.facts import key_of
 from digests.making import assembly, versions
 from digests.making.draft import Draft, Place
 from digests.making.shelf import OnShelf, shelf
 from digests.models import Digest, DigestStatus, DigestVersion
+from digests.signatures import Signature
 from digests.topics import Topic
 from digests.words import wording
 from digests.words.english import listed
@@ -76,6 +77,7 @@ class Desk:
     found: Preflight
     last: DigestVersion | None
     waits: Waits
+    refused: Signature | None  # the last refusal of a draft, if nothing has changed since
 
     @property
     def saved_at(self) -> datetime:
@@ -105,6 +107,7 @@ def desk(session: Session, digest: Digest, *, search: str, now: datetime) -> Des
         found=found,
         last=versions.newest(session, digest),
         waits=_waits(session, digest, now=now),
+        refused=signatures.standing_refusal(session, digest, content_hash=found.content_hash),
     )
 
 
