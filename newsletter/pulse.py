@@ -107,12 +107,15 @@ def life(session: Session, part: Part, *, now: datetime) -> Life:
 
 
 def _missed(silent: Sequence[Pulse], alive: Sequence[Pulse]) -> tuple[Pulse, ...]:
-    """Those of *silent* in whose place nobody was started: on the same host, one for one, and since."""
-    fresh = list(alive)
+    """Those of *silent* in whose place nobody was started: on the same host, one for one, and since.
+
+    Who took a place may have fallen silent too: then it is the one that is missed, or was replaced.
+    """
+    fresh = [*alive, *silent]
     missed: list[Pulse] = []
     for lost in sorted(silent, key=lambda one: one.seen_at, reverse=True):
         for one in fresh:
-            if _host(one) == _host(lost) and one.began_at >= lost.seen_at:
+            if _host(one) == _host(lost) and one.began_at > lost.seen_at:
                 fresh.remove(one)
                 break
         else:

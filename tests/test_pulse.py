@@ -62,6 +62,25 @@ def test_one_that_was_started_anew_on_its_host_is_not_missed(
     assert "two:3" in [one.name for one in silent], "its neighbour was there before"
 
 
+def test_one_that_crashed_again_and_again_is_missed_no_more_than_once(
+    session: Session, now: datetime
+) -> None:
+    for number, minutes in enumerate((0, 10, 20)):
+        began = now + timedelta(minutes=minutes)
+        pulse.sign(session, Part.worker, f"one:{number}", began_at=began, now=began)
+        pulse.sign(session, Part.worker, f"one:{number}{number}", began_at=began, now=began)
+    at = now + timedelta(minutes=30)
+
+    def silent() -> list[str]:
+        return [one.name for one in pulse.life(session, Part.worker, now=at).silent]
+
+    assert silent() == ["one:2", "one:22"], "the last two"
+    pulse.sign(session, Part.worker, "one:3", began_at=at, now=at)
+    assert len(silent()) == 1, "one of them has its place taken"
+    pulse.sign(session, Part.worker, "one:33", began_at=at, now=at)
+    assert silent() == []
+
+
 def test_the_worst_lag_of_those_alive_counts(session: Session, now: datetime) -> None:
     for name, lag, ago in (("a:1", 0.2, 0), ("b:1", 4.5, 10), ("c:1", 99.0, 3600)):
         seen = now - timedelta(seconds=ago)

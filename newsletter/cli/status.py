@@ -88,7 +88,7 @@ def _counted(looks: int) -> Iterator[int]:
 def _shown(known: Overview, wrong: list[Condition]) -> RenderableType:
     parts: list[RenderableType] = []
     if halt := known.halt:
-        words = f"STOPPED by {halt.by}: {halt.reason}. `newsletter go` lets it go on."
+        words = f"STOPPED by {halt.by}: {halt.reason.rstrip('.')}. `newsletter go` lets it go on."
         parts += [Text(words, style="bold red"), Text()]
     for one in wrong:
         style = "red" if one.severity is Severity.trouble else "yellow"

@@ -134,7 +134,7 @@ def _halt(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
             "halted",
             Severity.warning,
             f"Everything has been stopped by {halt.by} for "
-            f"{_length(seen.overview.at - halt.halted_at)}: {halt.reason}",
+            f"{_length(seen.overview.at - halt.halted_at)}: {halt.reason.rstrip('.')}.",
             "`newsletter go`, or the console, lets it go on.",
         )
 
