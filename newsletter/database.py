@@ -12,6 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
@@ -37,6 +38,10 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x5EED_0001
 _MAKING = Lock()
 _WAIT = 60.0  # seconds that one writer waits for another
+_TRIES = 6
+_GIVEN_WAY = 3.0  # seconds for those who waited behind a migration that gave way
+#: PostgreSQL's word for a lock that could not be had in time.
+LOCKED = "55P03"
 
 
 @lru_cache
@@ -131,11 +136,25 @@ def open_engine(url: str) -> Engine:
 def migrate(target: Engine, revision: str = "head") -> None:
     """Bring *target* to *revision*; does nothing, quickly, when it is there already.
 
-    Safe from many processes at once: the first takes a lock, the others find the work done.
+    Safe from many processes at once: the first takes a lock, the others find the work done. Who
+    waits for somebody's long transaction keeps the whole service waiting behind; so it gives way
+    after ten seconds, and tries again a few times.
     """
     with target.connect() as connection:
         if is_current(connection):
             return
+    for others in reversed(range(_TRIES)):
+        try:
+            _migrate(target, revision)
+        except OperationalError as error:
+            if not others or getattr(error.orig, "sqlstate", "") != LOCKED:
+                raise
+            time.sleep(_GIVEN_WAY)
+        else:
+            return
+
+
+def _migrate(target: Engine, revision: str) -> None:
     with target.execution_options(sqlite_begin="EXCLUSIVE").connect() as connection:
         lock_schema(connection)
         if not is_current(connection):

@@ -29,12 +29,15 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 from typer.testing import CliRunner
 
 from digests.store.ballots import Standing
 from digests.store.intake import take_in
+from newsletter import database
 from newsletter.cli import app
+from newsletter.cli.refusals import in_a_sentence
 from newsletter.clock import utc_now
 from newsletter.database import (
     engine,
@@ -119,6 +122,61 @@ def test_on_a_newer_versions_tables_this_one_serves_on_and_changes_nothing(
     found = {one.what: one for one in examine_machine(clock=utc_now)}
     assert found["migrations"].good is True
     assert "newer version" in found["migrations"].says
+
+
+@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
+def test_a_migration_gives_way_to_a_long_transaction_and_tries_again(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for a table's lock keeps everybody waiting who comes after, for reading too."""
+    monkeypatch.setattr(database, "_GIVEN_WAY", 0.1)
+    older = open_engine(empty)
+    _migrate(older, to=_before_the_listing())
+    upgrade, tries = database.upgrade, []
+
+    def impatient(connection: Connection, revision: str = "head") -> None:
+        tries.append(revision)
+        if len(tries) == 2:
+            holder.rollback()  # the long transaction is over
+        connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        connection.execute(text("LOCK TABLE comparison IN ACCESS EXCLUSIVE MODE"))
+        upgrade(connection, revision)
+
+    monkeypatch.setattr(database, "upgrade", impatient)
+    with older.connect() as holder:
+        holder.execute(text("SELECT count(*) FROM comparison"))
+        migrate(older)
+
+    assert len(tries) == 2
+    with older.connect() as connection:
+        assert is_current(connection)
+    older.dispose()
+
+
+@pytest.mark.parametrize("empty", ["postgresql"], indirect=True)
+def test_one_that_never_gets_its_turn_says_who_is_in_its_way(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_GIVEN_WAY", 0.0)
+    monkeypatch.setattr(database, "_TRIES", 2)
+    older = open_engine(empty)
+    _migrate(older, to=_before_the_listing())
+
+    def impatient(connection: Connection, revision: str = "head") -> None:
+        assert revision
+        connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        connection.execute(text("LOCK TABLE comparison IN ACCESS EXCLUSIVE MODE"))
+
+    monkeypatch.setattr(database, "upgrade", impatient)
+    with older.connect() as holder:
+        holder.execute(text("SELECT count(*) FROM comparison"))
+        with pytest.raises(OperationalError) as refused:
+            migrate(older)
+
+    said = in_a_sentence(refused.value)
+    assert said is not None
+    assert "pg_stat_activity" in said
+    older.dispose()
 
 
 def test_tables_of_another_program_are_never_taken_for_ours(empty: str) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, Prog
 from digests.lifecycle import DigestError
 from digests.schedules.schedule_terms import BadSchedule
 from newsletter.accounts.errors import AccountError
+from newsletter.database import LOCKED
 from newsletter.esp import EspError
 from newsletter.keeping import KeepingError
 from newsletter.launch import LaunchError
@@ -39,12 +40,21 @@ def in_a_sentence(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}."
+    return _of_the_database(error)
+
+
+def _of_the_database(error: Exception) -> str | None:
     if isinstance(error, ProgrammingError) and isinstance(
         error.orig, UndefinedTable | UndefinedColumn
     ):
         return "the database does not have the tables of this version; run `newsletter migrate`."
     if isinstance(error, ProgrammingError) and isinstance(error.orig, InsufficientPrivilege):
         return f"the database's role may not do this: {error.orig.diag.message_primary}."
+    if isinstance(error, OperationalError) and getattr(error.orig, "sqlstate", "") == LOCKED:
+        return (
+            "a long transaction holds what this would change, so nothing was changed. Try again when "
+            "it is over; `SELECT pid, state, xact_start, query FROM pg_stat_activity` shows whose it is."
+        )
     # A file that is damaged, or none of SQLite's, is a plain DatabaseError; its kinds are our mistakes.
     if isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:
         said = str(error.orig).strip().splitlines()[0]
