@@ -203,6 +203,19 @@ def test_the_mail_is_seen_as_a_real_reader_with_links_of_nobody(
     assert "(min-width:0)" in mail.text
 
 
+def test_an_approved_edition_says_what_a_change_would_do(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        production.approve(session, production.by_issue(session, "latest"), by="Grace", now=now)
+
+    said = "Approved by Grace. Whatever is changed here takes the approval back."
+    assert said in web.get("/desk/2026-W48").text
+    changed = {"csrf": ada.csrf, "version": "1", "subject": "Free weights, one dissent"}
+    assert web.post("/desk/2026-W48/words", data=changed).status_code == 303
+    assert said not in web.get("/desk/2026-W48").text
+
+
 def test_a_reader_of_topics_is_called_by_the_topics_names(web: TestClient, ada: Staff) -> None:
     assert ada
 

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from digests.making import versions
 from digests.making.draft import Draft
+from digests.models import DigestStatus
 from digests.store import intake
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
@@ -255,6 +256,18 @@ def test_what_cannot_be_saved_is_said_and_kept_until_it_can(desk: AtTheDesk) -> 
     expect(page.locator("#said")).to_have_text("")
     page.get_by_role("textbox", name="Subject").fill(" ")
     expect(page.locator("#said")).to_contain_text("A mail needs a subject")
+
+
+def test_what_was_typed_as_the_edition_left_is_not_taken_away_unread(desk: AtTheDesk) -> None:
+    page = desk()
+    page.route("**/words?**", lambda route: route.abort())
+    page.get_by_role("textbox", name="Subject").fill("Written a second too late")
+
+    with unit_of_work() as session:
+        production.by_issue(session, "latest").status = DigestStatus.sending
+
+    expect(page.locator("#said")).to_contain_text("can be changed no longer", timeout=15_000)
+    expect(page.get_by_role("textbox", name="Subject")).to_have_value("Written a second too late")
 
 
 def test_who_is_signed_out_while_typing_signs_in_again_and_loses_nothing(

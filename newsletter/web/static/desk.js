@@ -126,8 +126,9 @@
     if (!fresh) return;
     if (Number(fresh.dataset.version) < version()) return; // older than what stands here
     if ("open" in fresh.dataset !== "open" in desk.dataset) {
-      dirty.clear();
-      location.reload(); // it can be edited no longer, or again
+      // It can be edited no longer, or again.
+      if (dirty.size) say("It is on its way and can be changed no longer. What you typed is not saved: copy it before you leave.", true);
+      else location.reload();
       return;
     }
     const was = remember();
