@@ -22,7 +22,7 @@ from newsletter.copies import readership
 from newsletter.database import reading, unit_of_work
 from newsletter.delivery import dispatch
 from newsletter.editions import approval, deadlines, production
-from newsletter.editions.approval import NoReason, TooLateToUndo
+from newsletter.editions.approval import NobodyHasApproved, NoReason, TooLateToUndo
 from newsletter.posting.composing import Composed, compose
 from newsletter.service_mail import Kind, ServiceMail
 from newsletter.watching.looking import look_after
@@ -319,7 +319,10 @@ class TestUndo:
     @SQLITE
     @pytest.mark.usefixtures("draft")
     def test_what_nobody_has_approved_cannot_be_taken_back(self, now: datetime) -> None:
-        with pytest.raises(IllegalTransition), unit_of_work() as session:
+        with (
+            pytest.raises(NobodyHasApproved, match="nothing to take back"),
+            unit_of_work() as session,
+        ):
             approval.undo(session, the(session), by="Ada", now=now)
 
     @SQLITE

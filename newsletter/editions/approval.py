@@ -26,6 +26,14 @@ class NoReason(DigestError):
         super().__init__("Say what is to be different: the author gets your words.")
 
 
+class NobodyHasApproved(DigestError):
+    """A draft has no approval to take back."""
+
+    def __init__(self, issue: str) -> None:
+        super().__init__(f"Nobody has approved {issue}, so there is nothing to take back.")
+        self.issue = issue
+
+
 class TooLateToUndo(DigestError):
     """A worker has had copies in its hands; from here on it is stopped, not taken back."""
 
@@ -73,9 +81,11 @@ def refuse(session: Session, digest: Digest, *, reason: str, by: str, now: datet
 def undo(session: Session, digest: Digest, *, by: str, now: datetime) -> None:
     """Take the approval of *digest* back, until the first batch is claimed; no name stands under it then.
 
-    Raises TooLateToUndo, and IllegalTransition for what nobody has approved.
+    Raises TooLateToUndo, NobodyHasApproved of a draft, and IllegalTransition once it is over.
     """
     _alone_with(session, digest)
+    if digest.status is DigestStatus.draft:
+        raise NobodyHasApproved(digest.issue)
     before = {"status": digest.status, "approved_by": digest.approved_by}
     reason = f"{by} took the approval back."
     if digest.status is DigestStatus.sending:

@@ -91,7 +91,14 @@ def refusal(
         answer = JSONResponse({"detail": sentence}, status)
     else:
         title, advice = _TITLES.get(status, _TITLES[500] if status >= 500 else _TITLES[400])  # noqa: PLR2004 - HTTP's own boundary
-        answer = page("refusal.html", status=status, title=title, sentence=sentence, advice=advice)
+        answer = page(
+            "refusal.html",
+            status=status,
+            title=title,
+            sentence=sentence,
+            advice=advice,
+            archive=request.url.path.startswith("/archive/"),
+        )
     answer.headers.update(headers or {})
     return answer
 

@@ -88,6 +88,7 @@ def test_what_has_not_gone_out_is_nobodys_to_read(
     assert refused.status_code == 404
     assert "No edition 2026-W48 has gone out" in refused.text
     assert "newsletter digests" not in refused.text
+    assert '<a href="/archive">' in refused.text
     assert web.get("/archive/2026-W48.png").status_code == 404
     assert "None has gone out yet" in web.get("/archive").text
     assert feed_of(web).find(f"{_ATOM}entry") is None
