@@ -183,7 +183,7 @@ def test_a_role_that_may_make_no_tables_is_told_so(
 def test_restoring_under_another_link_secret_says_which_links_are_dead_unless_it_is_accepted(
     kept: Path, configure: Configure, tmp_path: Path
 ) -> None:
-    configure(link_secret="the one of then")
+    configure(link_secret=" the one of then ")
     configure(database_url=f"sqlite:///{tmp_path / 'first' / 'newsletter.db'}")
     assert CliRunner().invoke(app, ["migrate"]).exit_code == 0
     assert CliRunner().invoke(app, ["backup", str(tmp_path / "then.zip")]).exit_code == 0

@@ -87,7 +87,7 @@ def _secrets() -> dict[str, str]:
     now = settings()
     return {
         "under": _proof(now.suppression_secret.get_secret_value()),
-        "signed": _proof(now.link_secret.get_secret_value()),
+        "signed": _proof(now.link_secret.get_secret_value().strip()),  # as links are signed
     }
 
 
