@@ -4,12 +4,14 @@ import errno
 import os
 import re
 import shlex
+import signal
 import subprocess
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from newsletter import keeping
@@ -17,7 +19,7 @@ from newsletter.cli import app
 from newsletter.database import engine
 from newsletter.keeping import KeepingError, postgresql
 from tests.conftest import Configure
-from tests.processes import command, surroundings
+from tests.processes import command, surroundings, wait_until
 from tests.servers import Postgres
 from tests.test_keeping import silent
 
@@ -99,6 +101,33 @@ def test_a_store_that_is_damaged_is_not_kept_and_every_command_says_it(home: Pat
     assert done.returncode == 1
     assert "malformed" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_who_is_told_to_end_in_the_middle_leaves_no_half_of_it(home: Path, tmp_path: Path) -> None:
+    """There are addresses in it, and nobody would look for a hidden file."""
+    with engine().begin() as connection:
+        connection.execute(text("CREATE TABLE long (much BLOB)"))
+        for _ in range(64):
+            connection.execute(text("INSERT INTO long VALUES (randomblob(1048576))"))
+    engine().dispose()
+    before = {path.name for path in home.iterdir()}
+    (tmp_path / "backups").mkdir()
+    process = subprocess.Popen(
+        command("backup", str(tmp_path / "backups")),
+        env=surroundings({"NEWSLETTER_HOME": str(home)}),
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(
+        lambda: list((tmp_path / "backups").glob(".*.partial")) and list(home.glob(".backup-*")),
+        within=60,
+        what="a half of a backup",
+    )
+
+    process.terminate()
+
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert list((tmp_path / "backups").iterdir()) == []
+    assert {path.name for path in home.iterdir()} == before
 
 
 def test_in_a_folder_a_backup_is_called_by_its_moment(home: Path, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Backup and restore: the whole store in one file, and back."""
 
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -88,7 +91,24 @@ def restore(file: File, by: By = "", as_json: AsJson = False) -> None:
 
 @contextmanager
 def _shown() -> Iterator[keeping.Progress]:
-    """A bar on a terminal's standard error; nothing where nobody looks."""
+    """A bar on a terminal's standard error; nothing where nobody looks.
+
+    Whoever is told to end meanwhile ends as by an error, which leaves no half of a file behind.
+    """
+    former = signal.signal(signal.SIGTERM, _end)
+    try:
+        with _bar() as told:
+            yield told
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _bar() -> Iterator[keeping.Progress]:
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
