@@ -21,16 +21,13 @@ from newsletter.web.pages import LOOK
 router = APIRouter()
 
 _SHOWN: Final = 12
-_WIDTH, _HEIGHT, _FOOT, _HEAD = 480, 190, 22, 22
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One edition in the drawing: what is certain, and what is possible on top of it, in its units."""
+    """One edition in a drawing: what is certain, and what is possible, in percent of the longest bar."""
 
     issue: str
-    x: float
-    width: float
     certain: float
     possible: float
     label: str
@@ -49,9 +46,6 @@ def overview(who: Figures, session: Reading) -> Response:
         clicks=_bars(shown, "clicked"),
         audiences=_growth(shown),
         readers=reporting.on_the_list(session),
-        width=_WIDTH,
-        height=_HEIGHT,
-        floor=_HEIGHT - _FOOT,
     )
 
 
@@ -110,8 +104,8 @@ def written(shown: Sequence[Report]) -> str:
 
 
 def _bars(shown: Sequence[Report], name: str) -> list[Bar]:
-    """Oldest first; the highest is the best of them, so that a small share can be seen."""
-    known = [(one, getattr(one.figures, name)) for one in reversed(shown)]
+    """The latest first; the longest is the best of them, so that a small share can be seen."""
+    known = [(one, getattr(one.figures, name)) for one in shown]
     shares = [(one.share(found.certain), one.share(found.possible)) for one, found in known]
     words = [f"{certain:.1f} to {possible:.1f}%" for certain, possible in shares]
     return _drawn(shown, shares, [_span(*share) for share in shares], words)
@@ -119,7 +113,7 @@ def _bars(shown: Sequence[Report], name: str) -> list[Bar]:
 
 def _growth(shown: Sequence[Report]) -> list[Bar]:
     """How many readers each edition was for."""
-    sizes = [one.week.audience for one in reversed(shown)]
+    sizes = [one.week.audience for one in shown]
     words = [f"{size:,}" for size in sizes]
     return _drawn(shown, [(size, size) for size in sizes], words, words)
 
@@ -130,23 +124,20 @@ def _drawn(
     labels: Sequence[str],
     words: Sequence[str],
 ) -> list[Bar]:
-    scale = (_HEIGHT - _FOOT - _HEAD) / (max((high for _, high in values), default=0.0) or 1.0)
-    step = _WIDTH / max(len(values), 1)
+    longest = max((high for _, high in values), default=0.0) or 1.0
     return [
         Bar(
             issue=one.week.issue,
-            x=round(at * step + step * 0.15, 1),
-            width=round(step * 0.7, 1),
-            certain=round(values[at][0] * scale, 1),
-            possible=round(values[at][1] * scale, 1),
-            label=labels[at],
-            words=words[at],
+            certain=round(100 * low / longest, 1),
+            possible=round(100 * high / longest, 1),
+            label=label,
+            words=said,
         )
-        for at, one in enumerate(reversed(shown))
+        for one, (low, high), label, said in zip(shown, values, labels, words, strict=True)
     ]
 
 
 def _span(certain: float, possible: float) -> str:
-    """Short enough to stand above a bar."""
+    """Short enough to stand beside a bar."""
     low, high = f"{certain:.0f}", f"{possible:.0f}"
     return f"{high}%" if low == high else f"{low}–{high}%"  # noqa: RUF001 - as it is printed
