@@ -14,10 +14,13 @@ from digests import lifecycle
 from digests.ledger import halting
 from digests.ledger.progress import Progress, Uncertain
 from digests.models import Digest, DigestStatus, Halt
+from digests.schedules import schedule_terms
+from digests.schedules.schedule import Schedule, plan_turn
 from newsletter import pulse
 from newsletter.accounts.models import Account, Role
 from newsletter.database import reading, unit_of_work
 from newsletter.delivery.circuit import Circuit
+from newsletter.editions import production
 from newsletter.overview import Overview
 from newsletter.posting.composing import Composed, compose
 from newsletter.pulse import Life, Part, Pulse
@@ -41,6 +44,7 @@ from tests.web.scene import on_both
 from tests.web.staffing import an_account
 
 ALERTS = AlertSettings()
+DAY = timedelta(days=1)
 SECRET = "whsec_" + "c2VjcmV0IGZvciB0aGUgdGVzdHMgb25seQ=="
 
 
@@ -240,6 +244,55 @@ class TestTheLook:
             a_draft(session, now=now)
 
         assert look_after(now=now).began == (), "without a turn there is no deadline"
+
+    def test_a_turn_of_which_nothing_comes_while_beat_ticks_is_an_alert_until_it_is_taken(
+        self, now: datetime
+    ) -> None:
+        since, later = now - timedelta(hours=1), now + timedelta(minutes=11)
+        with unit_of_work() as session:
+            session.add(Schedule(name="astray", weekday=0, zone="Mars/Olympus", installed_at=since))
+            weekly = Schedule(name="weekly", draft_before=0, installed_at=since)
+            session.add(weekly)
+            session.flush()
+            plan_turn(session, weekly, send_at=now, cutoff_at=now)
+
+        def look(at: datetime) -> tuple[list[str], tuple[str, ...]]:
+            with unit_of_work() as session:
+                for part in Part:
+                    pulse.sign(session, part, "one:1", began_at=since, now=at)
+            seen = look_after(now=at)
+            return [edge.condition.key for edge in seen.began], seen.ended
+
+        assert look(now) == (["overdue:astray"], ())
+        assert look(later) == (["overdue:weekly"], ())
+        with unit_of_work() as session:
+            production.assemble_due(session, now=later)
+        assert look(later + timedelta(minutes=1)) == ([], ("overdue:weekly",))
+
+        just_back = later + timedelta(hours=1)
+        with unit_of_work() as session:
+            plan_turn(
+                session,
+                schedule_terms.by_name(session, "weekly"),
+                send_at=later + DAY,
+                cutoff_at=now,
+            )
+            for part in Part:
+                pulse.sign(session, part, "one:2", began_at=just_back, now=just_back)
+        assert "overdue:weekly" not in [
+            edge.condition.key for edge in look_after(now=just_back).began
+        ], "a beat that is just back gets its time"
+
+    def test_an_approved_edition_that_does_not_start_at_its_hour_is_stalled(
+        self, now: datetime
+    ) -> None:
+        with unit_of_work() as session:
+            digest = a_draft(session, now=now)
+            digest.status, digest.send_at = DigestStatus.approved, now
+
+        assert look_after(now=now + timedelta(minutes=5)).began == ()
+        [edge] = look_after(now=now + timedelta(minutes=11)).began
+        assert edge.condition.key == "stalled:2026-W48"
 
     def test_what_comes_back_begins_anew(self, now: datetime) -> None:
         for minutes in (0, 10):

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 LOOK_BACK: Final = timedelta(days=8)
 #: Taken by a clock that was ahead by more than this, a turn without an edition is opened again.
 _AHEAD: Final = timedelta(minutes=5)
+#: Days that cannot be reckoned, such as those of a zone that this machine has lost.
+_BEYOND_RECKONING: Final = (ArithmeticError, LookupError, ValueError, OSError)
 
 
 class Approval(StrEnum):
@@ -143,10 +145,40 @@ def due(session: Session, *, now: datetime) -> list[Occurrence]:
     for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))).all():
         try:
             found += _recurring(session, schedule, now=now)
-        except (ArithmeticError, LookupError, ValueError, OSError):
-            # Days that cannot be reckoned, such as those of a zone that this machine has lost.
+        except _BEYOND_RECKONING:
             log.exception("schedule.failed", schedule=schedule.name)
     return sorted(found, key=lambda turn: turn.cutoff_at)
+
+
+def untaken(
+    session: Session, *, closed_before: datetime, now: datetime
+) -> dict[str, datetime | None]:
+    """The schedules with a turn that was due before *closed_before* and is nobody's: since when.
+
+    None where its days cannot be reckoned. One that a person has set apart is due at its hour, and
+    those of a schedule that waits for something new are not looked at.
+    """
+    found: dict[str, datetime | None] = {}
+    waits = col(Schedule.when_empty) == Otherwise.late
+    for turn, name in session.exec(
+        select(Occurrence, Schedule.name)
+        .join(Schedule, col(Schedule.id) == col(Occurrence.schedule_id))
+        .where(col(Occurrence.status) == OccurrenceStatus.planned, ~waits)
+        .order_by(col(Occurrence.send_at).desc())
+    ):
+        due_at = turn.cutoff_at if turn.changed_by is None else turn.send_at
+        if due_at < closed_before:
+            found[name] = due_at
+    for schedule in session.exec(select(Schedule).where(col(Schedule.enabled), ~waits)).all():
+        try:
+            turns = _recurring(session, schedule, now=now)
+        except _BEYOND_RECKONING:
+            found[schedule.name] = None
+            continue
+        due = [max(turn.cutoff_at, schedule.installed_at) for turn in turns]
+        if due and min(due) < closed_before:
+            found[schedule.name] = min([*due, found.get(schedule.name) or now])
+    return found
 
 
 def unrecorded(

@@ -20,6 +20,9 @@ class AlertSettings(BaseModel):
     deadline: float = Field(default=7200.0, ge=0)
     """Seconds before an unapproved edition's deadline."""
 
+    overdue: float = Field(default=600.0, ge=0)
+    """Seconds after a turn's window has closed in which no draft was made, while beat ticks."""
+
     stalled: float = Field(default=600.0, ge=0)
     """Seconds for which a send could go on and does not."""
 

@@ -49,11 +49,20 @@ class Unapproved:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """A schedule with a turn that nobody takes although ticks come."""
+
+    schedule: str
+    since: datetime | None  # None: its days cannot even be reckoned
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """Everything that the rules look at."""
 
     overview: Overview
     unapproved: tuple[Unapproved, ...] = ()
+    overdue: tuple[Overdue, ...] = ()
     still_since: dict[str, datetime] = field(default_factory=dict)  # sends that could go on
     without_events: tuple[str, ...] = ()  # editions of whose last copies no event came
     about_to_break: tuple[Condition, ...] = ()  # what checks of the outside have found
@@ -64,6 +73,7 @@ def conditions(seen: Seen, limits: AlertSettings) -> list[Condition]:
     found = [
         *_processes(seen, limits),
         *_halt(seen, limits),
+        *(_overdue(one, now=seen.overview.at) for one in seen.overdue),
         *_editions(seen, limits),
         *_providers(seen, limits),
         *_letters(seen, limits),
@@ -137,6 +147,23 @@ def _halt(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
             f"{_length(seen.overview.at - halt.halted_at)}: {halt.reason.rstrip('.')}.",
             "`newsletter go`, or the console, lets it go on.",
         )
+
+
+def _overdue(one: Overdue, *, now: datetime) -> Condition:
+    what = (
+        f"The days of schedule {one.schedule} cannot be reckoned, so that none of its turns comes."
+    )
+    if one.since is not None:
+        what = (
+            f"A turn of {one.schedule} has been due for {_length(now - one.since)}, and nothing"
+            " came of it: neither a draft nor a reason."
+        )
+    return Condition(
+        f"overdue:{one.schedule}",
+        Severity.trouble,
+        what,
+        "A tick fails on it: the workers' log says why (`occurrence.failed`, `schedule.failed`).",
+    )
 
 
 def _editions(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:

@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 
 from digests.ledger.progress import Progress
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus
-from digests.schedules.schedule import Occurrence, Schedule, deadline
+from digests.schedules.schedule import Occurrence, Schedule, deadline, untaken
 from newsletter import overview, pulse, service_mail
 from newsletter.accounts import register
 from newsletter.accounts.models import Role
@@ -23,6 +23,7 @@ from newsletter.watching import alerts
 from newsletter.watching.conditions import (
     Audience,
     Condition,
+    Overdue,
     Seen,
     Severity,
     Unapproved,
@@ -77,6 +78,7 @@ def seen(session: Session, known: Overview) -> Seen:
     return Seen(
         overview=known,
         unapproved=_unapproved(session),
+        overdue=_overdue(session, known),
         still_since={
             send.issue: since
             for send in known.sends
@@ -132,9 +134,25 @@ def _unapproved(session: Session) -> tuple[Unapproved, ...]:
     )
 
 
+def _overdue(session: Session, known: Overview) -> tuple[Overdue, ...]:
+    """Schedules whose turns nobody takes, once beat and a worker have had the time for it."""
+    limit = settings().alerts.overdue
+    since = known.at - timedelta(seconds=limit)
+    lives = (known.beats, known.workers)
+    if not limit or not all(any(one.began_at <= since for one in life.alive) for life in lives):
+        return ()
+    found = untaken(session, closed_before=since, now=known.at)
+    return tuple(Overdue(name, closed_at) for name, closed_at in sorted(found.items()))
+
+
 def _still_since(session: Session, send: Progress, known: Overview) -> datetime | None:
     """Since when nothing moves although something could; None when that is as it should be."""
-    if send.status is not DigestStatus.sending or send.rate or known.halt is not None:
+    if send.rate or known.halt is not None:
+        return None
+    if send.status is DigestStatus.approved and send.send_at <= known.at:
+        digest = session.get_one(Digest, send.digest_id)
+        return send.send_at if digest.corrects_id is None else None  # that one may have to wait
+    if send.status is not DigestStatus.sending:
         return None
     could_go: datetime | None = session.execute(
         select(func.min(func.coalesce(col(Batch.not_before), send.started_at)))
