@@ -138,6 +138,23 @@ def test_comparisons_are_reordered_by_mouse_and_by_keyboard(desk: AtTheDesk) -> 
     )
 
 
+def test_a_list_longer_than_the_window_comes_along_while_one_drags(desk: AtTheDesk) -> None:
+    page = desk(viewport={"width": 1280, "height": 220})
+    first, second, third = order(page)
+    page.locator(".keys").scroll_into_view_if_needed()
+    grip = page.locator(".grip").nth(2).bounding_box()
+    assert grip is not None
+
+    page.mouse.move(grip["x"] + 5, grip["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(grip["x"] + 5, 6, steps=4)
+    expect(page.locator(".pairs-list .what").first).to_contain_text(third)
+    page.mouse.up()
+
+    expect(page.locator("#said")).to_have_text(f"{third} is number 1 of 3.")
+    assert order(page) == [third, first, second]
+
+
 def test_two_editors_at_once_see_each_other_and_overwrite_nothing(desk: AtTheDesk) -> None:
     ada, grace = desk("Ada"), desk("Grace")
     first, second, _ = order(ada)

@@ -6,6 +6,8 @@
   const rows = () => [...list().children];
   const ids = () => rows().map((row) => row.dataset.id);
   const find = (id) => desk.querySelector(`li[data-id="${id}"]`);
+  const EDGE = 40; // pixels
+  const STEP = 9;
   let moved = null; // whose new place is to be told once the page has it
 
   desk.addEventListener("pointerdown", (event) => {
@@ -18,14 +20,27 @@
     row.classList.add("dragged");
     document.body.classList.add("dragging");
 
-    const move = (at) => {
-      const over = document.elementFromPoint(at.clientX, at.clientY);
+    let [x, y] = [0, innerHeight / 2]; // until it moves
+    const place = () => {
+      const over = document.elementFromPoint(x, y);
       const other = over && over.closest(".pairs-list > li");
       if (!other || other === row) return;
       const box = other.getBoundingClientRect();
-      list().insertBefore(row, at.clientY > box.top + box.height / 2 ? other.nextSibling : other);
+      list().insertBefore(row, y > box.top + box.height / 2 ? other.nextSibling : other);
     };
+    const move = (at) => {
+      [x, y] = [at.clientX, at.clientY];
+      place();
+    };
+    // At the window's edges the page comes along, for lists that are longer than it.
+    const rolling = setInterval(() => {
+      const by = y < EDGE ? -STEP : y > innerHeight - EDGE ? STEP : 0;
+      if (!by) return;
+      scrollBy({ top: by, behavior: "instant" });
+      place();
+    }, 16);
     const end = (keep) => {
+      clearInterval(rolling);
       document.removeEventListener("pointermove", move);
       document.removeEventListener("pointerup", drop);
       document.removeEventListener("pointercancel", cancel);
