@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlmodel import Session, col
 
 from digests.lifecycle import DigestError, NoSuchDigest
 from digests.making import assembly
+from digests.making.missed import dated
 from digests.models import Digest, DigestStatus, Rendition
 from newsletter.archive.public import Neighbours, html_of, text_of
 from newsletter.copies import galley
@@ -52,9 +53,14 @@ class Edition:
     number: int
     subject: str
     preheader: str
-    sent_at: datetime
-    zone: str
+    sent_at: datetime  # when its books were closed
+    dated: date  # the day that stands in the mail
     content_hash: str
+
+    @property
+    def day(self) -> str:
+        """``3 October 2026``: the day that stands in the mail."""
+        return f"{self.dated.day} {self.dated:%B %Y}"
 
     @property
     def address(self) -> str:
@@ -63,16 +69,7 @@ class Edition:
 
 
 _EDITION: Final = (
-    select(
-        col(Digest.id),
-        col(Digest.issue),
-        col(Digest.number),
-        col(Rendition.subject),
-        col(Rendition.preheader),
-        col(Digest.finished_at),
-        col(Digest.zone),
-        col(Rendition.content_hash),
-    )
+    select(Digest, col(Rendition.subject), col(Rendition.preheader), col(Rendition.content_hash))
     .join(Rendition, col(Rendition.digest_id) == col(Digest.id))
     .where(
         col(Digest.status) == DigestStatus.sent,
@@ -80,7 +77,9 @@ _EDITION: Final = (
         col(Rendition.topics) == _EVERYBODY,
     )
 )
-_NEWEST_FIRST: Final = (col(Digest.finished_at).desc(), col(Digest.id).desc())
+#: The books of two may be closed at the same moment.
+_ORDER: Final = (col(Digest.finished_at), col(Digest.id))
+_NEWEST_FIRST: Final = tuple(one.desc() for one in _ORDER)
 
 
 def editions(
@@ -89,8 +88,8 @@ def editions(
     """Those that went out, newest first; *before* continues behind that one."""
     query = _EDITION.order_by(*_NEWEST_FIRST).limit(most)
     if before is not None:
-        query = query.where(col(Digest.finished_at) < before.sent_at)
-    return [Edition(*row) for row in session.execute(query)]
+        query = query.where(tuple_(*_ORDER) < (before.sent_at, before.id))
+    return [_edition(*row) for row in session.execute(query)]
 
 
 def one(session: Session, issue: str) -> Edition:
@@ -98,17 +97,17 @@ def one(session: Session, issue: str) -> Edition:
     row = session.execute(_EDITION.where(col(Digest.issue) == issue)).first()
     if row is None:
         raise NotInTheArchive(issue)
-    return Edition(*row)
+    return _edition(*row)
 
 
 def neighbours(session: Session, edition: Edition) -> Neighbours:
     """The issues that went out before and after *edition*; None at either end."""
-    earlier = _EDITION.where(col(Digest.finished_at) < edition.sent_at).order_by(*_NEWEST_FIRST)
-    later = _EDITION.where(col(Digest.finished_at) > edition.sent_at).order_by(
-        col(Digest.finished_at), col(Digest.id)
+    earlier = _EDITION.where(tuple_(*_ORDER) < (edition.sent_at, edition.id)).order_by(
+        *_NEWEST_FIRST
     )
+    later = _EDITION.where(tuple_(*_ORDER) > (edition.sent_at, edition.id)).order_by(*_ORDER)
     found = [session.execute(query.limit(1)).first() for query in (earlier, later)]
-    before, after = (Edition(*row).issue if row else None for row in found)
+    before, after = (row[0].issue if row else None for row in found)
     return Neighbours(before, after)
 
 
@@ -129,6 +128,19 @@ def pairs(session: Session, edition: Edition) -> list[Card]:
     digest = session.get_one(Digest, edition.id)
     shown = assembly.edition(session, digest, address=galley.comparison_address())
     return [card(entry) for entry in shown.entries]
+
+
+def _edition(digest: Digest, subject: str, preheader: str, content_hash: str) -> Edition:
+    return Edition(
+        id=digest.id or 0,
+        issue=digest.issue,
+        number=digest.number,
+        subject=subject,
+        preheader=preheader,
+        sent_at=digest.finished_at or digest.send_at,
+        dated=dated(digest),
+        content_hash=content_hash,
+    )
 
 
 def _frozen(session: Session, edition: Edition) -> Rendition:

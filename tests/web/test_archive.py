@@ -2,7 +2,7 @@
 
 import io
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -164,3 +164,40 @@ def test_the_index_and_the_feed_have_the_newest_first_and_lead_on(
     assert "SmolVLM2 vs Mistral 3 Small" in (content.text or "")
     assert 'rel="prev" href="' in web.get(f"/archive/{sent.issue}").text
     assert 'rel="next"' in web.get("/archive/old-1").text
+
+
+@on_both
+def test_its_day_is_the_one_in_the_mail_however_late_its_books_were_closed(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        digest = session.exec(select(Digest)).one()
+        digest.finished_at = digest.send_at + timedelta(days=2)
+    assert "No. 48 · 23 November 2026" in web.get(f"/archive/{sent.issue}").text
+    assert ">23 November 2026</time>" in web.get("/archive").text
+
+    with (
+        unit_of_work() as session
+    ):  # where everyone gets it by their own clocks, the first do so early
+        digest = session.exec(select(Digest)).one()
+        digest.local_day, digest.local_at = now.date() + timedelta(days=1), time(9)
+    assert "No. 48 · 24 November 2026" in web.get(f"/archive/{sent.issue}").text
+
+
+@on_both
+def test_two_whose_books_were_closed_at_the_same_moment_follow_each_other(
+    web: TestClient, sent: Sent
+) -> None:
+    with unit_of_work() as session:
+        frozen = session.exec(select(Rendition)).one()
+        last = session.exec(select(Digest)).one()
+        twin = Digest(**last.model_dump(exclude={"id", "issue", "occurrence_id"}), issue="twin")
+        session.add(twin)
+        session.flush()
+        copied = frozen.model_dump(exclude={"id", "digest_id"})
+        session.add(Rendition(**copied, digest_id=twin.id or 0))
+
+    later, earlier = web.get("/archive/twin").text, web.get(f"/archive/{sent.issue}").text
+    assert re.findall(r'rel="(?:prev|next)" href="[^"]*/([^"/]+)"', later) == [sent.issue]
+    assert re.findall(r'rel="(?:prev|next)" href="[^"]*/([^"/]+)"', earlier) == ["twin"]
+    assert f"/archive/{sent.issue}" in web.get("/archive?before=twin").text

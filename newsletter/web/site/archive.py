@@ -14,7 +14,7 @@ from newsletter.archive.picture import Row, picture
 from newsletter.settings import settings
 from newsletter.web.caching import kept
 from newsletter.web.doors import Reading
-from newsletter.web.pages import LOOK, MAIL, TAGLINE, day, page, rendered
+from newsletter.web.pages import LOOK, MAIL, TAGLINE, page, rendered
 
 router = APIRouter()
 
@@ -129,4 +129,4 @@ def _dressed(session: Session, edition: Edition) -> str:
 
 
 def _dated(edition: Edition) -> str:
-    return f"No. {edition.number} · {day(edition.sent_at, edition.zone)}"
+    return f"No. {edition.number} · {edition.day}"
