@@ -18,6 +18,7 @@ from digests.reading import pages
 from digests.schedules.appointments import send_times
 from digests.schedules.schedule import Approval, Schedule, plan_turn, turn_of
 from digests.schedules.schedule_files import install
+from digests.schedules.schedule_terms import recurs
 from digests.store import intake
 from digests.store.comparisons import Comparison
 from newsletter.accounts import demo
@@ -68,6 +69,12 @@ def prepare_first_start(*, now: datetime) -> bool:
         plan_first_digest(session, now=now)
         plan_the_one_after(session, now=now)
     return True
+
+
+def something_recurs(*, now: datetime) -> bool:
+    """Whether anything goes out by itself from now on."""
+    with reading() as session:
+        return any(recurs(one, now=now) for one in session.exec(select(Schedule)))
 
 
 def take_in_examples(session: Session, *, now: datetime, folder: Path = EXAMPLES) -> int:

@@ -13,7 +13,7 @@ from newsletter.cli import app
 from newsletter.copies import choices
 from newsletter.database import reading, unit_of_work
 from newsletter.delivery import dispatch
-from newsletter.demo import prepare_first_start
+from newsletter.demo import prepare_first_start, something_recurs
 from newsletter.editions import production
 from tests.conftest import Configure
 from tests.processes import ROOT
@@ -73,3 +73,15 @@ def test_a_second_start_changes_nothing(now: datetime) -> None:
 
     with reading() as session:
         assert len(session.exec(select(Digest)).all()) == 2
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_start_knows_whether_anything_goes_out_by_itself(
+    sqlite_database: str, is_there: bool, configure: Configure, now: datetime, tmp_path: Path
+) -> None:
+    folder = ROOT / "celerybeat-schedule" if is_there else tmp_path / "none"
+    configure(database_url=sqlite_database, home=tmp_path / "var", schedules=folder)
+
+    prepare_first_start(now=now)
+
+    assert something_recurs(now=now) is is_there

@@ -41,7 +41,7 @@ def run(
 
     Example: `newsletter run`
     """
-    from newsletter.demo import parts, prepare_first_start
+    from newsletter.demo import parts, prepare_first_start, something_recurs
 
     known = settings()
     for port in (known.port, known.sandbox_port):
@@ -51,6 +51,7 @@ def run(
                 "NEWSLETTER_SANDBOX_PORT to others."
             )
     first = prepare_first_start(now=utc_now())
+    has_a_next = something_recurs(now=utc_now())
     with until_stopped() as asked, Service(known.home, parts(known)) as service:
         typer.echo("")
         typer.echo(f"  The service            {known.web_url}/")
@@ -59,10 +60,14 @@ def run(
         typer.echo(f"  Logs                   {known.home / 'log'}/")
         if first:
             typer.echo("\n  A first digest goes out in a few seconds: watch the service's page,")
+            typer.echo("  then open the mail in the inbox and unsubscribe from it.")
+            if has_a_next:
+                typer.echo("  The next edition waits at the editors' desk for your name.")
+        if not has_a_next:
             typer.echo(
-                "  then open the mail in the inbox and unsubscribe from it. The next edition"
+                f"\n  No schedule recurs, and there is none in {known.schedules}/ to begin with:"
             )
-            typer.echo("  waits at the editors' desk for your name.")
+            typer.echo(f"  add one on {known.web_url}/schedules, or nothing goes out by itself.")
         typer.echo("\n  Ctrl-C stops everything; what was made stays.\n")
         until = time.monotonic() + seconds if seconds else float("inf")
         while not asked and time.monotonic() < until:
