@@ -272,6 +272,8 @@ class TestOperators:
             assert production.by_issue(session, "2026-W48").send_at == NINE + timedelta(hours=2)
             [coming, *_] = calendar.coming(session, count=1, now=CLOSES + MINUTE)
         assert (coming.digest, coming.appointed_at) == ("2026-W48", NINE)
+        with pytest.raises(turns.BadMove, match="The next turn of weekly comes"):
+            by_hand(steering.move, MONDAY, to=NINE + WEEK, now=CLOSES + MINUTE)
 
     @only_sqlite
     def test_an_approval_moves_along_on_the_same_day_and_not_to_another(self) -> None:

@@ -129,6 +129,14 @@ def move(  # noqa: PLR0913 - the same, and where to
     Where everyone gets it at their own time, *to* only names the day. Raises
     BadMove for a moment that has passed or that a later turn comes before, and TurnIsOver.
     """
+    to, sends_on = where_to(schedule, turn, to=to, now=now)
+    _set_apart(session, schedule, turn, to=to, sends_on=sends_on, by=by, how="moved")
+
+
+def where_to(
+    schedule: Schedule, turn: Occurrence, *, to: datetime, now: datetime
+) -> tuple[datetime, date | None]:
+    """The moment and, where everyone gets it at their own time, the day; raises BadMove."""
     if to <= now:
         raise BadMove("That moment has passed; run the turn now instead.")
     sends_on = None
@@ -142,7 +150,7 @@ def move(  # noqa: PLR0913 - the same, and where to
             f"The next turn of {schedule.name} comes at {following[0][1]:%Y-%m-%d %H:%M} UTC, "
             "before that; leave this one out instead."
         )
-    _set_apart(session, schedule, turn, to=to, sends_on=sends_on, by=by, how="moved")
+    return to, sends_on
 
 
 def run_now(

@@ -57,7 +57,8 @@ def move(  # noqa: PLR0913 - the same, and where to
 ) -> bool:
     """Let the turn of *on_date* go at *to*, with its draft and its approval if it has them.
 
-    True when the approval was taken back, for on another day it is another mail.
+    True when the approval was taken back, for on another day it is another mail. Raises BadMove
+    for a moment that has passed or that the next turn comes before.
     """
     turn = turns.find_turn(session, schedule, on_date, now=now)
     digest = _unsent(session, turn)
@@ -65,9 +66,8 @@ def move(  # noqa: PLR0913 - the same, and where to
     wants_approval = False
     if digest is None:
         turns.move(session, schedule, turn, to=to, by=by, now=now)
-    elif to <= now:
-        raise turns.BadMove("That moment has passed; run the turn now instead.")
     else:
+        turns.where_to(schedule, turn, to=to, now=now)
         wants_approval = _move(session, turn, digest, to=to, by=by, how="moved")
     session.flush()
     turn = turns.find_turn(session, schedule, on_date, now=now)  # it has a row now

@@ -114,6 +114,26 @@ class TestSchedules:
         assert web.post("/schedules/weekly", data=terms).headers["location"].endswith("nothing")
         assert actions() == ["schedule.edited"]
 
+    def test_of_two_who_change_it_at_once_the_second_is_told_and_may_insist(
+        self, web: TestClient, ada: Staff
+    ) -> None:
+        def form() -> dict[str, str]:
+            page = web.get("/schedules/weekly").text
+            seen = re.findall(r'name="seen" value="(\w+)"', page)
+            terms = {"csrf": ada.csrf, "weekday": "monday", "zone": "Europe/Berlin", "enabled": "y"}
+            return terms | {"at": "09:00", "seen": seen[0]}
+
+        mine, theirs = form(), form()
+        assert web.post("/schedules/weekly", data=theirs | {"at": "10:00"}).status_code == 303
+        refused = web.post("/schedules/weekly", data=mine | {"late_for": "60"})
+
+        assert refused.status_code == 422
+        assert "Somebody has changed it" in refused.text
+        assert 'value="60"' in refused.text
+        assert 'value="10:00:00"' in web.get("/schedules/weekly").text
+        again = mine | {"late_for": "60", "seen": form()["seen"]}
+        assert web.post("/schedules/weekly", data=again).status_code == 303
+
     def test_another_one_is_added_by_a_cron_line(self, web: TestClient, ada: Staff) -> None:
         terms = {"csrf": ada.csrf, "name": "monthly", "cron": "0 9 * * mon#1", "weekday": ""}
         terms |= {"zone": "UTC", "enabled": "yes", "at": "09:00"}
@@ -191,7 +211,7 @@ def test_it_says_what_the_next_one_would_bring_and_what_its_draft_has(
         shown = web.get("/schedules").text
         return shown[shown.index('id="now"') :].partition("</section>")[0]
 
-    assert "weekly</strong> would go to <strong>1</strong>" in now_it_would()
+    assert "weekly</strong> would go to at most <strong>1</strong>" in now_it_would()
     assert pair in now_it_would()
     with unit_of_work() as session:
         weekly = session.exec(select(Schedule)).one()

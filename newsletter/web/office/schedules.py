@@ -1,5 +1,6 @@
 """The schedules, for operators: the next sends and the past ones, and everything one does about them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
@@ -53,6 +54,10 @@ _DONE: Final = {
     "holiday": "The holidays are changed.",
     "nothing": "Nothing was different, so nothing was changed.",
 }
+_MEANWHILE: Final = (
+    "Somebody has changed it since you opened this page; the log says who and what. What you typed is"
+    " here: save it again, and it stands instead."
+)
 _TICKS: Final = ("local_time", "enabled")
 _FIELDS: Final = tuple(
     name for name in Terms.model_fields if name not in {"name", "paused_until", *_TICKS}
@@ -106,14 +111,15 @@ def edit_form(who: Operator, name: str, session: Reading) -> Response:
 def edit(who: Operator, name: str, form: StaffForm, session: Transaction, now: Now) -> Response:
     """Change what it says. What was typed stays in the form when it makes no schedule."""
     schedule = by_name(session, name)
-    said = _said(form)
+    said = Terms.of(schedule).model_dump(mode="json") | _said(form)
+    if form.get("seen", _stamp(schedule)) != _stamp(schedule):
+        return _form(who, schedule, said=said, wrong=_MEANWHILE)
     try:
         with session.begin_nested():
-            before, after = schedule_terms.edit(session, schedule, said, now=now)
+            before, after = schedule_terms.edit(session, schedule, _said(form), now=now)
     except (BadSchedule, DigestError) as refused:
         session.refresh(schedule)
-        known = Terms.of(schedule).model_dump(mode="json")
-        return _form(who, schedule, said=known | said, wrong=str(refused))
+        return _form(who, schedule, said=said, wrong=str(refused))
     if not after:
         return _back("nothing")
     steering.note_schedule(
@@ -250,9 +256,16 @@ def _form(
         schedule=schedule,
         words=in_words(schedule) if schedule else "",
         said=said,
+        seen=_stamp(schedule) if schedule else "",
         wrong=wrong,
         weekdays=[(one, one.capitalize()) for one in WEEKDAYS],
     )
+
+
+def _stamp(schedule: Schedule) -> str:
+    """Another one whenever it says anything else."""
+    said = Terms.of(schedule).model_dump_json().encode()
+    return hashlib.blake2b(said, digest_size=8).hexdigest()
 
 
 def _said(form: Form) -> dict[str, Any]:
