@@ -1,7 +1,7 @@
 """The desk: an editor orders and words an edition; two never overwrite each other; others are refused."""
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from html import escape
 
 import pytest
@@ -16,7 +16,7 @@ from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.editions import production
-from subscribers.models import SubscriberStatus
+from subscribers.models import Subscriber, SubscriberStatus
 from tests.mails import a_pair, a_tool
 from tests.web.scene import Sent, a_draft, a_reader, on_both
 from tests.web.staffing import Staff, signed_in
@@ -243,6 +243,22 @@ def test_a_choice_of_topics_that_nobody_has_yet_is_looked_at(
     assert "Ripcord vs Needle" in desk.partition("<pre")[2]
     assert "Mistral" not in desk.partition("<pre")[2]
     assert "reader=topics%3Aresearch" in desk
+
+
+@on_both
+@pytest.mark.parametrize(
+    ("until", "said"), [(date(2026, 12, 12), "paused until 12 December 2026"), (None, "")]
+)
+def test_of_a_reader_whom_the_edition_passes_over_the_desk_says_why(
+    web: TestClient, ada: Staff, until: date | None, said: str
+) -> None:
+    assert ada
+    with unit_of_work() as session:
+        session.get_one(Subscriber, 1).paused_until = until
+
+    desk = web.get("/desk/2026-W48", params={"reader": "reader:1"}).text
+
+    assert re.findall(r"no copy of this edition: ([^<]*)\.<", desk) == ([said] if said else [])
 
 
 @pytest.mark.parametrize("width", ["phone", "text"])

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from digests import topics
 from digests.lifecycle import DigestError
+from digests.making import versions
 from digests.models import Digest, DigestStatus
 from digests.topics import ALL
 from digests.words.english import listed
 from newsletter.copies import choices, kept
 from newsletter.copies.galley import Preview
+from newsletter.copies.readership import readers_of
 from newsletter.editions import production
 from newsletter.links import CopyRef
 from newsletter.preflight import shapes
@@ -102,6 +104,15 @@ def _rendition_of(session: Session, digest: Digest, reader: Subscriber, *, now: 
     if key is None:
         raise NothingForThem(digest.issue)
     return key
+
+
+def passed_over(session: Session, digest: Digest, through: Eyes) -> str:
+    """Why the reader whose eyes these are gets no copy of *digest*; empty when they would get one."""
+    if through.reader is None or digest.status not in versions.EDITABLE:
+        return ""
+    asked = readers_of(session, digest).where(col(Subscriber.id) == through.reader.id)
+    row = session.execute(asked).first()
+    return str(row.reason or "") if row else "it goes to those who got what it corrects"
 
 
 def in_scheme(html: str, scheme: str) -> str:

@@ -15,7 +15,7 @@ from newsletter.accounts.models import Role
 from newsletter.editions import production
 from newsletter.web.desk import finding
 from newsletter.web.desk.both import Both
-from newsletter.web.desk.mail import Eyes, NothingForThem, eyes, sight
+from newsletter.web.desk.mail import Eyes, NothingForThem, eyes, passed_over, sight
 from newsletter.web.desk.page import desk
 from newsletter.web.office.staff import SignedIn, staff_page
 from newsletter.web.pages import QUIET
@@ -94,6 +94,7 @@ def desk_page(  # noqa: PLR0913 - what the page shows
         digest=digest,
         view=view,
         through=through,
+        passed_over=passed_over(session, digest, through),
         found=found,
         find=found.words if found else "",
         may_find=who.may(Role.operator),
