@@ -42,6 +42,7 @@ _TRIES = 6
 _GIVEN_WAY = 3.0  # seconds for those who waited behind a migration that gave way
 #: PostgreSQL's word for a lock that could not be had in time.
 LOCKED = "55P03"
+_STARTING = "57P03"
 
 
 @lru_cache
@@ -160,6 +161,11 @@ def _migrate(target: Engine, revision: str) -> None:
         if not is_current(connection):
             upgrade(connection, revision)
         connection.commit()
+
+
+def is_away(error: OperationalError) -> bool:
+    """Whether nobody answered, or a server that is only starting; it said no word of its own otherwise."""
+    return getattr(error.orig, "sqlstate", None) in {None, _STARTING}
 
 
 def lock_schema(connection: Connection) -> None:

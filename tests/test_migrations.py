@@ -4,6 +4,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -11,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -36,7 +38,7 @@ from typer.testing import CliRunner
 from digests.store.ballots import Standing
 from digests.store.intake import take_in
 from newsletter import database
-from newsletter.cli import app
+from newsletter.cli import app, serving
 from newsletter.cli.refusals import in_a_sentence
 from newsletter.clock import utc_now
 from newsletter.database import (
@@ -177,6 +179,35 @@ def test_one_that_never_gets_its_turn_says_who_is_in_its_way(
     assert said is not None
     assert "pg_stat_activity" in said
     older.dispose()
+
+
+@pytest.mark.parametrize(("sqlstate", "tries"), [(None, 3), ("57P03", 3), ("28P01", 1)])
+def test_it_waits_for_a_database_that_is_not_up_yet_and_for_no_other(
+    sqlite_database: str,
+    sqlstate: str | None,
+    tries: int,
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a restart of the machine: a unit that has failed takes with it all that require it."""
+    configure(database_url=sqlite_database)
+    seen: list[Engine] = []
+
+    def away(target: Engine) -> None:
+        seen.append(target)
+        if len(seen) < 3:
+            refused = psycopg.OperationalError("connection refused")
+            monkeypatch.setattr(type(refused), "sqlstate", sqlstate, raising=False)
+            raise OperationalError("SELECT 1", None, refused)
+
+    monkeypatch.setattr(serving, "migrate", away)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+
+    told = CliRunner().invoke(app, ["migrate", "--wait", "60"])
+
+    assert len(seen) == tries
+    assert (told.exit_code == 0) == (tries == 3)
+    assert told.output.count("waiting for it") == (tries == 3)
 
 
 def test_tables_of_another_program_are_never_taken_for_ours(empty: str) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import OperationalError
 
 from digests.schedules.schedule_files import install
 from newsletter import instance, rotation
 from newsletter.cli.output import print_json
 from newsletter.clock import utc_now
-from newsletter.database import engine, is_ahead, migrate, reading, unit_of_work
+from newsletter.database import engine, is_ahead, is_away, migrate, reading, unit_of_work
 from newsletter.launch import LaunchError, Service, taken, until_stopped
 from newsletter.logs import set_up_logging
 from newsletter.secrets import sandbox_keys
@@ -209,14 +210,19 @@ def sandbox() -> None:
     )
 
 
-def migrate_database() -> None:
+def migrate_database(
+    wait: Annotated[
+        float,
+        typer.Option("--wait", min=0, help="Seconds to wait for a database that is not up yet."),
+    ] = 0.0,
+) -> None:
     """Bring the database to the newest schema; safe to repeat, and from several hosts at once.
 
     One that a newer version has migrated stays as it is: this one runs on it.
 
-    Example: `newsletter migrate`
+    Example: `newsletter migrate --wait 300`
     """
-    migrate(engine())
+    _migrate_once_it_is_up(wait)
     with engine().connect() as connection:
         ahead = is_ahead(connection)
     with reading() as session:
@@ -226,3 +232,22 @@ def migrate_database() -> None:
         if ahead
         else "The database is at the newest schema."
     )
+
+
+def _migrate_once_it_is_up(wait: float) -> None:
+    """A machine that starts anew brings up its database at the same moment, or another one later."""
+    until, has_said = time.monotonic() + wait, False
+    while True:
+        try:
+            migrate(engine())
+        except OperationalError as error:
+            if not is_away(error) or time.monotonic() > until:
+                raise
+            if not has_said:
+                typer.echo(
+                    "newsletter: the database does not answer yet; waiting for it.", err=True
+                )
+            has_said = True
+            time.sleep(1)
+        else:
+            return
