@@ -12,6 +12,7 @@ from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.models import Digest, DigestStatus, Rendition
+from newsletter.archive.picture import Row, picture
 from newsletter.archive.public import html_of, text_of
 from newsletter.database import reading, unit_of_work
 from newsletter.settings import settings
@@ -120,11 +121,33 @@ def test_a_link_to_it_shows_a_picture_of_the_edition(web: TestClient, sent: Sent
 
     answer = web.get(f"/archive/{sent.issue}.png")
 
-    picture = Image.open(io.BytesIO(answer.content))
-    assert (picture.format, picture.size) == ("PNG", (1200, 630))
-    colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20) or []}
+    drawn = Image.open(io.BytesIO(answer.content))
+    assert (drawn.format, drawn.size) == ("PNG", (1200, 630))
+    colours = {colour for _, colour in drawn.convert("RGB").getcolors(1 << 20) or []}
     assert {(11, 122, 75), (180, 35, 24)} <= colours  # ship and skip
     assert len(answer.content) < 60_000
+
+
+@pytest.mark.parametrize(
+    ("subject", "as_if"),
+    [
+        ("🚀 Who pays\u200d for a 2B model?", "Who pays for a 2B model?"),
+        ("日本語の件名", "Weekly AI Tool Verdicts"),
+        ("Cafe\u0301", "Café"),
+    ],
+)
+def test_what_the_pictures_fonts_have_no_shape_for_is_left_out(subject: str, as_if: str) -> None:
+    rows = (Row("Ada vs Grace 🤖", ()),)
+    drawn = picture("Weekly AI Tool Verdicts", "No. 48", subject, rows)
+
+    assert drawn == picture("Weekly AI Tool Verdicts", "No. 48", as_if, (Row("Ada vs Grace", ()),))
+
+
+def test_a_word_longer_than_the_picture_stays_in_it() -> None:
+    drawn = Image.open(io.BytesIO(picture("Weekly", "No. 48", "x" * 90, ()))).convert("RGB")
+
+    edge = drawn.crop((1200 - 60, 120, 1200, 560)).getcolors(1 << 20) or []
+    assert [colour for _, colour in edge] == [(245, 242, 234)]
 
 
 @on_both
