@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from digests.facts import ComparisonFacts
 from digests.making import versions
 from digests.making.draft import Draft
 from digests.models import DigestStatus
@@ -17,7 +18,7 @@ from newsletter.editions import editing, production
 from tests.mails import a_pair, a_tool
 from tests.processes import wait_until
 from tests.soundness import DESKTOP, is_sound
-from tests.web.scene import a_draft, a_reader
+from tests.web.scene import DATA, a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 
 pytestmark = pytest.mark.browser
@@ -285,6 +286,26 @@ def test_what_was_typed_as_the_edition_left_is_not_taken_away_unread(desk: AtThe
 
     expect(page.locator("#said")).to_contain_text("can be changed no longer", timeout=15_000)
     expect(page.get_by_role("textbox", name="Subject")).to_have_value("Written a second too late")
+
+
+def test_what_preflight_finds_while_nobody_types_is_shown_all_the_same(
+    desk: AtTheDesk, now: datetime
+) -> None:
+    page = desk()
+    page.clock.install()
+    page.reload()
+    changed = ComparisonFacts.model_validate_json(
+        (DATA / "smolvlm2-vs-mistral-3-small.json").read_bytes()
+    )
+    left, right = changed.tools
+    price = {"entry": "Free tier", "pricing": "Free tier, then $0.40 per million tokens"}
+    dearer = changed.model_copy(update={"tools": (left, right.model_copy(update=price))})
+    with unit_of_work() as session:
+        intake.take_in(session, dearer, source="site", now=now)
+
+    page.clock.run_for(70_000)
+
+    expect(page.locator(".findings .error")).to_contain_text("Mistral 3 Small")
 
 
 def test_who_is_signed_out_while_typing_signs_in_again_and_loses_nothing(

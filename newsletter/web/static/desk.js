@@ -7,6 +7,7 @@
   const WORDS = ["subject", "preheader", "opening"];
   const PAUSE = 700; // milliseconds after the last key
   const POLL = 4000;
+  const REFRESH = 60000; // links are asked and the store changes while nobody types
   const ACCEPT = { Accept: "application/json, text/html" };
 
   // Words and notes that are newer here than in the store, each with the version on which they were written.
@@ -15,6 +16,7 @@
   let waiting = null;
   let queue = Promise.resolve();
   let held = false; // while a comparison is being dragged its list must not change under the hand
+  let lookedAt = performance.now(); // at the whole page, last
   let signedOut = false; // since then everything here was made for a login that is over
   let composing = false; // nor a note while a letter of it is put together from several keys
 
@@ -125,6 +127,7 @@
     const fresh = page.getElementById("desk");
     if (!fresh) return;
     if (Number(fresh.dataset.version) < version()) return; // older than what stands here
+    lookedAt = performance.now();
     if ("open" in fresh.dataset !== "open" in desk.dataset) {
       // It can be edited no longer, or again.
       if (dirty.size) say("It is on its way and can be changed no longer. What you typed is not saved: copy it before you leave.", true);
@@ -338,19 +341,22 @@
     look((keeps || tab).href).then(() => dirty.size && soon());
   });
 
+  const refresh = () => inTurn(async () => take((await ask(location.href)).html));
+
   async function poll() {
     if (document.hidden || held) return;
     const now = await ask0(`/desk/${desk.dataset.issue}/state.json`);
     if (now && signedOut) return void comeBack();
+    if (now && performance.now() - lookedAt > REFRESH && !dirty.size && !String(getSelection())) return void refresh();
     if (!now || (now.version === version() && now.status === desk.dataset.status)) return;
     if (now.version > version() && now.by) say(`${now.by}: ${now.what}.`);
-    await inTurn(async () => take((await ask(location.href)).html));
+    await refresh();
   }
 
   // Signed in once more, maybe in another tab: what was typed is saved under the new login.
   async function comeBack() {
     signedOut = false;
-    await inTurn(async () => take((await ask(location.href)).html));
+    await refresh();
     say("");
     if (dirty.size) await saveTyped();
   }
@@ -377,6 +383,6 @@
       for (const id of ids) data.append("order", id);
       return data;
     })),
-    refresh: () => inTurn(async () => take((await ask(location.href)).html)),
+    refresh,
   };
 })();
