@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from digests.reading import pages
-from digests.schedules import schedule_terms, turns
+from digests.schedules import calendar, schedule_terms, turns
 from digests.schedules.schedule_terms import Terms
 from digests.store import intake
 from newsletter.database import unit_of_work
@@ -31,6 +31,20 @@ def a_schedule(name: str = "weekly", **columns: Any) -> None:
             setattr(made, column, value)
 
 
+def news(*, at: datetime) -> None:
+    """One of the example pages comes in."""
+    path = min(EXAMPLES.glob("*.txt"))
+    with unit_of_work() as session:
+        facts = pages.read_page(path.read_text(encoding="utf-8"))
+        intake.take_in(session, facts, source=path.name, now=at)
+
+
+def tick(now: datetime) -> list[str]:
+    """The issues that a tick of beat makes."""
+    with unit_of_work() as session:
+        return [digest.issue for digest in production.assemble_due(session, now=now)]
+
+
 @pytest.mark.parametrize("days", [timedelta(days=9), timedelta(weeks=52)])
 def test_a_turn_of_long_ago_is_not_taken_for_this_years(days: timedelta) -> None:
     a_schedule()
@@ -42,18 +56,37 @@ def test_a_turn_of_long_ago_is_not_taken_for_this_years(days: timedelta) -> None
                 what(session, known, MONDAY, by="Ada", now=NINE + days)
 
 
+def test_a_turn_that_is_moved_to_soon_has_what_is_new_by_now() -> None:
+    a_schedule()
+    sunday = NINE - timedelta(hours=20)
+    news(at=sunday - timedelta(minutes=1))
+    with unit_of_work() as session:
+        known = schedule_terms.by_name(session, "weekly")
+        known.draft_before = 10  # minutes: not yet drafted
+        soon = sunday + timedelta(minutes=5)
+        steering.move(session, known, MONDAY, to=soon, by="Ada", now=sunday)
+
+    assert tick(sunday + timedelta(seconds=5)) == ["2026-W47"]
+
+
+def test_a_turn_of_which_nothing_comes_does_not_vanish_until_its_hour() -> None:
+    a_schedule()
+    sunday = NINE - timedelta(hours=20)
+
+    assert tick(sunday) == []
+
+    with unit_of_work() as session:
+        [past, *_] = calendar.past(session, count=5, now=sunday)
+    assert (past.on_date, past.planned_at, past.outcome) == (MONDAY, NINE, "empty")
+    assert past.why == "no comparison is new"
+
+
 @pytest.mark.parametrize(
     "said", [{"zone": "Mars/Olympus"}, {"cron": "0 9 * * *", "starts_on": date(9999, 12, 31)}]
 )
 def test_one_whose_days_cannot_be_reckoned_stops_no_other(said: dict[str, Any]) -> None:
     a_schedule()
     a_schedule("astray", **said)
-    path = min(EXAMPLES.glob("*.txt"))
-    with unit_of_work() as session:
-        facts = pages.read_page(path.read_text(encoding="utf-8"))
-        intake.take_in(session, facts, source=path.name, now=NINE - timedelta(days=3))
+    news(at=NINE - timedelta(days=3))
 
-    with unit_of_work() as session:
-        made = [digest.issue for digest in production.assemble_due(session, now=NINE)]
-
-    assert made == ["2026-W48"]
+    assert tick(NINE) == ["2026-W48"]

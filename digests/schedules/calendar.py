@@ -93,8 +93,10 @@ def past(session: Session, *, count: int, now: datetime) -> list[Past]:
         select(Occurrence, Digest)
         .outerjoin(Digest, col(Digest.occurrence_id) == col(Occurrence.id))
         .where(
-            # One that was run ahead of its hour is past as well.
-            (col(Occurrence.send_at) <= now) | col(Digest.started_at).is_not(None),
+            # One that was run ahead of its hour is past as well, or of which nothing comes.
+            (col(Occurrence.send_at) <= now)
+            | col(Digest.started_at).is_not(None)
+            | col(Occurrence.status).in_((OccurrenceStatus.empty, OccurrenceStatus.missed)),
             col(Occurrence.status) != OccurrenceStatus.planned,
         )
         .order_by(func.coalesce(col(Digest.started_at), col(Occurrence.send_at)).desc())

@@ -124,13 +124,13 @@ def move(  # noqa: PLR0913 - the same, and where to
     by: str,
     now: datetime,
 ) -> None:
-    """Let *turn* go at *to* instead; its window closes as long before as it always does.
+    """Let *turn* go at *to* instead; its window closes as long before as it always does, or at once.
 
     Where everyone gets it at their own time, *to* only names the day. Raises
     BadMove for a moment that has passed or that a later turn comes before, and TurnIsOver.
     """
     to, sends_on = where_to(schedule, turn, to=to, now=now)
-    _set_apart(session, schedule, turn, to=to, sends_on=sends_on, by=by, how="moved")
+    _set_apart(session, schedule, turn, to=to, sends_on=sends_on, by=by, how="moved", now=now)
 
 
 def where_to(
@@ -161,7 +161,7 @@ def run_now(
     The turn is used up by it: it does not come again at its own hour. Raises TurnIsOver.
     """
     sends_on = now.astimezone(ZoneInfo(schedule.zone)).date() if schedule.local_time else None
-    _set_apart(session, schedule, turn, to=now, sends_on=sends_on, by=by, how="run")
+    _set_apart(session, schedule, turn, to=now, sends_on=sends_on, by=by, how="run", now=now)
 
 
 def _set_apart(  # noqa: PLR0913 - what becomes of it, and on whose word
@@ -173,9 +173,10 @@ def _set_apart(  # noqa: PLR0913 - what becomes of it, and on whose word
     sends_on: date | None,
     by: str,
     how: str,
+    now: datetime,
 ) -> None:
     appointed = turn.appointed_at or turn.send_at
-    ahead = timedelta(0) if how == "run" else timedelta(minutes=schedule.draft_before)
+    closes_at = to - timedelta(minutes=schedule.draft_before)
     _change(
         session,
         schedule,
@@ -184,7 +185,8 @@ def _set_apart(  # noqa: PLR0913 - what becomes of it, and on whose word
         appointed_at=appointed,
         send_at=to,
         sends_on=sends_on,
-        cutoff_at=to - ahead,
+        # Not in the past: what is new by now stands on every page as what would be in it.
+        cutoff_at=max(closes_at, now),
         reason=f"{how} by {by}, from {appointed:%Y-%m-%d %H:%M} UTC"[:300],
         changed_by=by[:200],
     )
