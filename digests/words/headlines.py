@@ -28,12 +28,12 @@ def preheader(entries: Sequence[Entry]) -> str:
     return preheaders(entries)[0]
 
 
-def preheaders(entries: Sequence[Entry]) -> tuple[str, str, str]:
-    """The three best lines of at most 90 characters, no two the same."""
+def preheaders(entries: Sequence[Entry]) -> tuple[str, str, str, str]:
+    """The four best lines of at most 90 characters, no two the same."""
     lines = (" ".join(line.split()) for line in _preheaders(entries))
     fitting = dict.fromkeys(line for line in lines if len(line) <= PREHEADER_LENGTH)
-    first, second, third = islice(fitting, 3)
-    return first, second, third
+    first, second, third, fourth = islice(fitting, 4)
+    return first, second, third, fourth
 
 
 def _headlines(entries: Sequence[Entry]) -> Iterator[str]:
@@ -93,7 +93,7 @@ def _of_all(this: Week) -> Iterator[str]:
 
 
 def _preheaders(entries: Sequence[Entry]) -> Iterator[str]:
-    """Best first: news of what readers know, then a voice, then figures. The last three always fit."""
+    """Best first: news of what readers know, then a voice, then figures. The last four always fit."""
     for known in entries:
         yield from known.changes
     for verdict in (Verdict.skip, None):
@@ -110,6 +110,7 @@ def _preheaders(entries: Sequence[Entry]) -> Iterator[str]:
     yield f"{capital(counted(count, 'comparison'))}, {counted(tools, 'tool')}, side by side."
     yield "Who ships, who skips, and what it costs to find out."
     yield "The best case for each, and the dissent."
+    yield "Every panel’s verdict, and who disagrees."  # noqa: RUF001 - print
 
 
 def _quoted(quote: Quote) -> str:

@@ -85,8 +85,8 @@ def suggestions(entries: Sequence[Entry]) -> tuple[str, str, str]:
     return second, third, fourth
 
 
-def preheaders(entries: Sequence[Entry]) -> tuple[str, str, str]:
-    """The three best preheaders, no two the same."""
+def preheaders(entries: Sequence[Entry]) -> tuple[str, str, str, str]:
+    """The best preheader and three others, no two the same."""
     return headlines.preheaders(entries)
 
 

@@ -8,10 +8,11 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from digests.making import versions
+from digests.making import assembly, versions
 from digests.making.draft import Draft
 from digests.schedules.schedule import Schedule, plan_turn
 from digests.store import intake
+from digests.words import wording
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
@@ -44,6 +45,20 @@ def test_the_desk_shows_the_words_the_comparisons_and_the_mail(web: TestClient, 
     assert "sandbox" in shown.text
     assert "/reports/" not in shown.text
     assert web.get("/desk").status_code == 200
+
+
+def test_three_others_are_suggested_for_what_stands_there(web: TestClient, ada: Staff) -> None:
+    with unit_of_work() as session:
+        digest = production.by_issue(session, "latest")
+        entries = assembly.edition(session, digest, address="").entries
+        digest.preheader = wording.preheader_of(entries)
+        digest.subject = wording.subject_of(entries)
+
+    shown = web.get("/desk/2026-W48").text
+
+    assert shown.count('class="suggestion" name="subject"') == 3
+    assert shown.count('class="suggestion" name="preheader"') == 3
+    assert ada
 
 
 def test_it_says_until_when_it_needs_a_name_and_until_when_it_can_go(

@@ -226,6 +226,7 @@ def test_a_note_is_saved_as_one_types_and_of_two_on_one_comparison_the_second_de
     expect(alert).to_contain_text("Ask Grace")
     # It is told where she is typing, far below the two texts.
     expect(grace.locator("#said")).to_be_in_viewport()
+    is_sound(grace)
     grace.get_by_role("link", name="Keep their subject").click()
     expect(alert).not_to_contain_text("A subject by Ada")
     grace.get_by_label("Preheader").fill("A preheader by Grace, long enough to be one")

@@ -130,9 +130,8 @@ def _suggested(edition: Edition) -> tuple[tuple[str, ...], tuple[str, ...]]:
     subjects = (wording.subject_of(edition.entries), *wording.suggestions(edition.entries))
     preheaders = wording.preheaders(edition.entries)
     others = [one for one in subjects if key_of(one) != key_of(edition.subject)]
-    return tuple(others[:3]), tuple(
-        one for one in preheaders if key_of(one) != key_of(edition.preheader)
-    )
+    more = [one for one in preheaders if key_of(one) != key_of(edition.preheader)]
+    return tuple(others[:3]), tuple(more[:3])
 
 
 def _rows(draft: Draft, edition: Edition, found: Preflight) -> list[Row]:
