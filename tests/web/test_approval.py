@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from digests.ledger import claims
 from digests.making import versions
 from digests.models import Delivery, Digest, DigestStatus
+from digests.schedules.schedule import OccurrenceStatus, Schedule, plan_turn
 from newsletter import seeds
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.clock import utc_now
@@ -271,6 +272,42 @@ def test_after_it_the_books_stand_beside_those_of_the_weeks_before(
     assert "The week before" in stopped
     assert 'scope="row"><a href="/desk/2026-W48' not in stopped
     assert 'href="/archive/2026-W48"' not in stopped
+
+
+@on_both
+def test_of_one_that_was_cancelled_it_says_why_and_what_had_gone(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        schedule = Schedule(name="weekly", installed_at=now)
+        session.add(schedule)
+        session.flush()
+        turn = plan_turn(session, schedule, send_at=now, cutoff_at=now)
+        turn.status, turn.reason = OccurrenceStatus.skipped, "left out by Grace"
+        digest = production.by_issue(session, "2026-W48")
+        digest.occurrence_id = turn.id
+        production.cancel(session, digest, now=now)
+
+    led = web.get("/desk/2026-W48")
+    page = web.get(led.headers["location"]).text
+
+    assert led.headers["location"] == PAGE
+    assert "Nothing of 2026-W48 went out. Left out by Grace." in page
+    assert "Was to go Mon 23 Nov, 11:00" in page
+    assert "Approve 2026-W48</button>" not in page
+
+
+def test_of_one_that_was_cancelled_on_its_way_the_books_stand(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    signed_in(web, roles={Role.editor}, now=now)
+    with unit_of_work() as session:
+        production.by_issue(session, sent.issue).status = DigestStatus.cancelled
+
+    page = web.get(PAGE).text
+
+    assert "What had gone by then stands below" in page
+    assert "<dt>Accepted</dt><dd>3</dd>" in page
 
 
 class TestTestCopies:

@@ -14,6 +14,7 @@ from digests.ledger.receipt import Receipt, receipt
 from digests.ledger.weeks import Week, weeks
 from digests.lifecycle import DigestError
 from digests.models import Digest, DigestStatus
+from digests.schedules.schedule import Occurrence, OccurrenceStatus
 from digests.signatures import Signature
 from newsletter import preflight, seeds
 from newsletter.copies.readership import Rule, rule_of
@@ -33,6 +34,7 @@ _UNDER_WAY: Final = (DigestStatus.sending, DigestStatus.paused)
 _SENT: Final = (*_UNDER_WAY, DigestStatus.sent)
 #: From so long before it goes, the page looks again by itself.
 _SOON: Final = timedelta(minutes=2)
+_NOT_HELD: Final = (OccurrenceStatus.skipped, OccurrenceStatus.missed)
 _DONE: Final = {
     "signed": "Your name is under it. It goes once another person has approved the same.",
     "approved": "Approved.",
@@ -62,6 +64,7 @@ class Approving:
     receipt: Receipt | None
     weeks: tuple[Week, ...]
     seeds: tuple[Seed, ...]
+    why_not: str  # of a cancelled one, as far as anybody said
 
     @property
     def is_live(self) -> bool:
@@ -80,6 +83,7 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
         except (DigestError, BadTemplate) as error:
             trouble = str(error)
     rule = rule_of(session, digest)
+    went = digest.status in _SENT or digest.started_at is not None
     return Approving(
         digest=digest,
         rule=rule,
@@ -95,10 +99,20 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
         can_undo=digest.status is DigestStatus.approved
         or (digest.status is DigestStatus.sending and planning.is_untouched(session, digest)),
         goes_in=digest.send_at - now,
-        receipt=receipt(session, digest) if digest.status in _SENT else None,
+        receipt=receipt(session, digest) if went else None,
         weeks=tuple(weeks(session, digest)) if digest.status in _SENT else (),
         seeds=tuple(seeds.everyone(session)),
+        why_not=_why_not(session, digest),
     )
+
+
+def _why_not(session: Session, digest: Digest) -> str:
+    """Why the turn of a cancelled edition did not happen, as a sentence; empty where nobody said."""
+    if digest.status is not DigestStatus.cancelled or digest.occurrence_id is None:
+        return ""
+    turn = session.get_one(Occurrence, digest.occurrence_id)
+    said = turn.reason if turn.status in _NOT_HELD else None
+    return f"{said[0].upper()}{said[1:].rstrip('.')}." if said else ""
 
 
 @router.api_route("/desk/{issue}/approval", methods=LOOK)

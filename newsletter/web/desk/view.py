@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query
 from sqlmodel import Session
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from digests.making.versions import Overtaken
-from digests.models import Digest
+from digests.models import Digest, DigestStatus
 from newsletter.accounts.models import Role
 from newsletter.editions import production
 from newsletter.web.desk import finding
@@ -76,7 +76,12 @@ def desk_page(  # noqa: PLR0913 - what the page shows
     conflict: Overtaken | None = None,
     texts: Sequence[Both] = (),
 ) -> Response:
-    """The desk of *digest*; after a refused save, with both *texts* of each part."""
+    """The desk of *digest*; after a refused save, with both *texts* of each part.
+
+    One that was cancelled before it went has nothing in it any more: what became of it is told.
+    """
+    if digest.status is DigestStatus.cancelled and digest.started_at is None:
+        return RedirectResponse(f"/desk/{digest.issue}/approval", 303)
     found = finding.find(session, find, who=who) if find.strip() else None
     if found and len(found.readers) == 1:
         through, found = found.readers[0], None
