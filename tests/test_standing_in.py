@@ -2,17 +2,38 @@
 
 import os
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from newsletter import pulse
 from newsletter.database import reading, unit_of_work
 from newsletter.pulse import Part
-from newsletter.tasks import app, listening, standing_in
+from newsletter.tasks import SELDOM, TICKS, app, listening, standing_in
 from newsletter.tasks.listening import Listener
 from newsletter.watching.alerts import open_alerts
 from tests.web.scene import on_both
+
+NAMES: Final = {
+    "ask_links",
+    "assemble",
+    "bulk",
+    "count",
+    "deadlines",
+    "examine",
+    "hear",
+    "letters",
+    "lists",
+    "measure_readers",
+    "reconcile",
+    "send",
+    "send_digest",
+    "soft_bounces",
+    "start",
+    "take_over",
+    "tidy",
+    "watch",
+}
 
 
 class TestAWorker:
@@ -40,6 +61,14 @@ class TestAWorker:
         listening.mind(listener, now=heard + standing_in.silent_for())
 
         assert sent == ([] if ticks else ["newsletter.watch", "newsletter.letters"])
+
+    def test_what_is_sent_is_never_renamed(self) -> None:
+        """In an upgrade an old beat speaks to new workers, and a new one to old."""
+        app.loader.import_default_modules()
+
+        ours = {name for name in app.tasks if name.startswith("newsletter.")}
+        assert {name.removeprefix("newsletter.") for name in ours} == NAMES
+        assert {*TICKS, *SELDOM} <= ours
 
     def test_the_ticks_that_it_sends_exist(self) -> None:
         app.loader.import_default_modules()

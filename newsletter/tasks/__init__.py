@@ -38,11 +38,15 @@ TICKS: Final = (
     "newsletter.letters",
 )
 
+_OURS: Final = "newsletter"
+#: The one that is called as a module is: in two parts, so that who moves the module does not rename the task.
+DEADLINES: Final = f"{_OURS}.deadlines"
+
 #: Sent more seldom: seconds between two messages. What is due is a row all the same.
 SELDOM: Final[dict[str, float]] = {
     "newsletter.count": 60.0,
     "newsletter.watch": 30.0,
-    "newsletter.editions.deadlines": 10.0,
+    DEADLINES: 10.0,
     "newsletter.ask_links": 60.0,
     "newsletter.measure_readers": 300.0,
     "newsletter.examine": 60.0,

@@ -2,10 +2,10 @@
 
 from newsletter.clock import utc_now
 from newsletter.editions import deadlines
-from newsletter.tasks import app
+from newsletter.tasks import DEADLINES, app
 
 
-@app.task(name="newsletter.editions.deadlines")
+@app.task(name=DEADLINES)
 def meet_deadlines() -> None:
     """Whatever has come due since the last tick, once."""
     deadlines.announce(now=utc_now())
