@@ -60,7 +60,9 @@ def examine(session: Session, digest: Digest, *, now: datetime, exact: bool = Tr
     readership = measured(session, digest, exact=exact, now=now)
     wanted = choices.wanted(session, digest, readership.by_wish)
     shapes = readership.shapes(wanted)
-    mails = {one.topics: mail_of(one) for one in galley.fresh_each(session, digest, wanted.readers)}
+    others = [key for key in wanted.readers if key != shown.topics]
+    made = galley.fresh_each(session, digest, others) if others else ()
+    mails = {one.topics: mail_of(one) for one in (shown, *made)}
     weighed = weigh(mails, shapes, lengths=_lengths(session, digest, edition))
     limits = settings().preflight
     findings = [
