@@ -100,18 +100,19 @@ def life(session: Session, part: Part, *, now: datetime) -> Life:
     return Life(
         part=part,
         alive=alive,
-        silent=_missed([pulse for pulse in running if pulse not in alive], alive),
+        silent=_missed([pulse for pulse in running if pulse not in alive], known),
         last_seen_at=max((min(pulse.seen_at, now) for pulse in known), default=None),
         lag=max((pulse.lag for pulse in alive if pulse.lag is not None), default=None),
     )
 
 
-def _missed(silent: Sequence[Pulse], alive: Sequence[Pulse]) -> tuple[Pulse, ...]:
+def _missed(silent: Sequence[Pulse], known: Sequence[Pulse]) -> tuple[Pulse, ...]:
     """Those of *silent* in whose place nobody was started: on the same host, one for one, and since.
 
-    Who took a place may have fallen silent too: then it is the one that is missed, or was replaced.
+    Who took a place may have fallen silent too: then it is the one that is missed, or was replaced;
+    or it went as it should, and nobody looks for either.
     """
-    fresh = [*alive, *silent]
+    fresh = list(known)
     missed: list[Pulse] = []
     for lost in sorted(silent, key=lambda one: one.seen_at, reverse=True):
         for one in fresh:

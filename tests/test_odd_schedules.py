@@ -81,6 +81,24 @@ def test_a_turn_of_which_nothing_comes_does_not_vanish_until_its_hour() -> None:
     assert past.why == "no comparison is new"
 
 
+def test_a_draft_that_is_too_late_can_still_be_moved_where_the_alert_says() -> None:
+    a_schedule()
+    news(at=NINE - timedelta(days=3))
+    assert tick(NINE - timedelta(hours=1)) == ["2026-W48"]
+    late = NINE + timedelta(hours=13)
+
+    with unit_of_work() as session:
+        [first, second, *_] = calendar.coming(session, count=2, now=late)
+        assert (first.digest, first.state, first.goes) == ("2026-W48", "too late", False)
+        assert second.on_date == MONDAY + timedelta(weeks=1)
+
+        known = schedule_terms.by_name(session, "weekly")
+        to = late + timedelta(hours=2)
+        steering.move(session, known, first.on_date, to=to, by="Ada", now=late)
+        [first, *_] = calendar.coming(session, count=1, now=late)
+    assert (first.digest, first.state, first.send_at) == ("2026-W48", "draft", to)
+
+
 @pytest.mark.parametrize(
     "said", [{"zone": "Mars/Olympus"}, {"cron": "0 9 * * *", "starts_on": date(9999, 12, 31)}]
 )

@@ -79,6 +79,9 @@ def test_one_that_crashed_again_and_again_is_missed_no_more_than_once(
     assert len(silent()) == 1, "one of them has its place taken"
     pulse.sign(session, Part.worker, "one:33", began_at=at, now=at)
     assert silent() == []
+    for name in ("one:3", "one:33"):
+        pulse.leave(session, Part.worker, name, now=at)
+    assert silent() == [], "nor while these are being replaced"
 
 
 def test_the_worst_lag_of_those_alive_counts(session: Session, now: datetime) -> None:

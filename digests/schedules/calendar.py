@@ -23,6 +23,8 @@ from digests.schedules.schedule import (
 )
 
 _TO_COME: Final = (OccurrenceStatus.planned, OccurrenceStatus.skipped)
+#: Of a draft that nobody approved by its latest moment.
+TOO_LATE: Final = "too late"
 _UNSENT: Final = (DigestStatus.draft, DigestStatus.approved)
 
 
@@ -38,7 +40,7 @@ class Coming:
     hour: Hour
     appointed_at: datetime | None  # where a person has moved it from
     deadline_at: datetime | None  # by when its draft is to be approved
-    state: str  # recurs, planned, skipped, paused, draft or approved
+    state: str  # recurs, planned, skipped, paused, draft, approved, or too late
     reason: str | None
     digest: str | None
     notes: tuple[str, ...]
@@ -46,7 +48,7 @@ class Coming:
     @property
     def goes(self) -> bool:
         """Whether it is to be sent at all."""
-        return self.state not in {"skipped", "paused"}
+        return self.state not in {"skipped", "paused", TOO_LATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ def _of_schedule(
         if note := clock_note(schedule, turn.on_date, since=before, send_at=turn.send_at):
             notes.append(note)
         notes += holidays.get(_hour(schedule, turn, digest).day, [])
-        shown.append(_coming(schedule, turn, digest, tuple(notes)))
+        shown.append(_coming(schedule, turn, digest, tuple(notes), now=now))
         before = max(before, turn.send_at)
     return shown
 
@@ -193,19 +195,24 @@ def _recurring(schedule: Schedule, *, count: int, now: datetime) -> list[tuple[d
 
 def _is_to_come(turn: Occurrence, digest: Digest | None, *, now: datetime) -> bool:
     if digest is not None:
-        return digest.status in _UNSENT and digest.late_after >= now
+        return digest.status in _UNSENT  # also too late: until it is given up it can be moved
     if turn.status is OccurrenceStatus.planned:
         return True
     return turn.status in _TO_COME and turn.send_at > now
 
 
 def _coming(
-    schedule: Schedule, turn: Occurrence, digest: Digest | None, notes: tuple[str, ...]
+    schedule: Schedule,
+    turn: Occurrence,
+    digest: Digest | None,
+    notes: tuple[str, ...],
+    *,
+    now: datetime,
 ) -> Coming:
     send_at = digest.send_at if digest else turn.send_at
     state = "recurs" if turn.id is None else str(turn.status)
     if digest is not None:
-        state = str(digest.status)
+        state = str(digest.status) if digest.late_after >= now else TOO_LATE
     elif turn.changed_by is None and schedule.paused_until and send_at < schedule.paused_until:
         state = "paused"
     appointed = turn.appointed_at

@@ -137,6 +137,7 @@ def _day(session: Session, schedule: Schedule, said: str, *, now: datetime) -> d
     if said != "next":
         return date_of(said)
     for turn in calendar.coming(session, count=1, only=schedule, now=now):
-        if turn.state != "skipped":  # one that has its draft already is still to come
+        # One that has its draft already is still to come; one that is too late can be moved by its date.
+        if turn.state not in {"skipped", calendar.TOO_LATE}:
             return turn.on_date
     raise BadSchedule(f"Schedule {schedule.name} has no turn to come.")

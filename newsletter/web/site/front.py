@@ -9,6 +9,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from newsletter.accounts import demo
 from newsletter.copies.galley import Preview
 from newsletter.editions import production
 from newsletter.links import CopyRef
@@ -49,6 +50,7 @@ def front(caller: Caller, session: Reading, now: Now) -> Response:
         sandbox_url=settings().sandbox_url,
         program=_program(),
         is_embedded=settings().is_embedded,
+        is_open=demo.account(session) is not None,
         way_in=caller.home if caller else "/sign-in",
         now=now,
     )
