@@ -40,6 +40,13 @@ class ElsewhereAlready(DigestError):
         )
 
 
+class NotInTheStore(DigestError):
+    """Nobody has taken that comparison in."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such comparison in the store.")
+
+
 class FollowsItsOriginal(DigestError):
     """A correction says the comparisons of the edition it corrects, as they are now."""
 
@@ -108,6 +115,8 @@ def save(  # noqa: PLR0913 - who, when and what they had seen, each by name
     _claim_the_next(session, digest, draft, seen=seen)
     was_approved = digest.status is DigestStatus.approved  # as others have left it by now
     names = titles(session, before, draft)
+    if _ids([draft]) - names.keys():
+        raise NotInTheStore
     what = sentence(differences(before, draft, names))
     if digest.corrects_id is None:
         _write_places(session, digest, draft)

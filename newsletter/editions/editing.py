@@ -8,9 +8,10 @@ from sqlmodel import Session
 
 from digests.making import versions
 from digests.making.differences import Difference, differences
-from digests.making.draft import Draft, Edit
+from digests.making.draft import Draft, Edit, NotInIt
 from digests.making.versions import NoSuchVersion
 from digests.models import Digest, DigestVersion
+from digests.store.comparisons import Revision
 from newsletter.accounts import audit
 
 log = structlog.get_logger()
@@ -104,6 +105,14 @@ def _is_free(  # noqa: PLR0913 - what stood, stands and is wanted
         return over(versions.at(session, digest, since)) == over(stands)
     except NoSuchVersion:
         return False
+
+
+def newer(session: Session, old: int, new: int) -> int:
+    """*new*, if it is a revision of the comparison that *old* is one of. Raises NotInIt."""
+    stands, wanted = session.get(Revision, old), session.get(Revision, new)
+    if stands is None or wanted is None or stands.comparison_id != wanted.comparison_id:
+        raise NotInIt
+    return new
 
 
 def restore(  # noqa: PLR0913 - the same

@@ -171,6 +171,35 @@ def test_of_two_notes_on_one_comparison_both_are_shown_and_other_changes_are_no_
     assert web.post(of(second), data=on_the_first | {"do": "usual"}).status_code == 409
 
 
+@on_both
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        ({"do": "take-in"}, "There is no such comparison in the store."),
+        ({"do": "note", "note": "Hers"}, "That comparison is not in the edition"),
+        ({"do": "refresh", "to": "2"}, "That comparison is not in the edition"),
+        ({"do": "up"}, "That comparison is not in the edition"),
+    ],
+)
+def test_a_comparison_that_there_is_not_is_refused_in_a_sentence(
+    web: TestClient, ada: Staff, do: dict[str, str], said: str
+) -> None:
+    sent = {"csrf": ada.csrf, "version": "1"} | do
+
+    refused = web.post("/desk/2026-W48/comparisons/99999", data=sent)
+
+    assert refused.status_code == 409
+    assert said in refused.text
+    assert standing().places[0].revision_id == 1
+
+
+def test_a_comparison_is_brought_up_to_date_with_itself_alone(web: TestClient, ada: Staff) -> None:
+    other = {"csrf": ada.csrf, "version": "1", "do": "refresh", "to": "2"}
+
+    assert web.post("/desk/2026-W48/comparisons/1", data=other).status_code == 409
+    assert [place.revision_id for place in standing().places] == [1, 2, 3]
+
+
 def test_what_was_sent_is_shown_with_the_way_to_the_archive_and_nothing_to_press(
     web: TestClient, sent: Sent, now: datetime
 ) -> None:

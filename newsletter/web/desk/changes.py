@@ -88,7 +88,9 @@ def change(  # noqa: PLR0913, PLR0917 - the doors it needs
             lambda draft: draft.find(revision_id) is None,
         ),
         "refresh": (
-            lambda draft: draft.refreshed(revision_id, to=number(form.get("to", ""))),
+            lambda draft: draft.refreshed(
+                revision_id, to=editing.newer(session, revision_id, number(form.get("to", "")))
+            ),
             lambda draft: draft.find(revision_id) is None,
         ),
         "leave-out": (
