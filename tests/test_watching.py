@@ -20,7 +20,7 @@ from newsletter import pulse
 from newsletter.accounts.models import Account, Role
 from newsletter.database import reading, unit_of_work
 from newsletter.delivery.circuit import Circuit
-from newsletter.editions import production
+from newsletter.editions import approval, production
 from newsletter.overview import Overview
 from newsletter.posting.composing import Composed, compose
 from newsletter.pulse import Life, Part, Pulse
@@ -40,6 +40,7 @@ from newsletter.watching.conditions import (
 from newsletter.watching.looking import look_after
 from tests.conftest import Configure
 from tests.editions import a_draft, a_sending_digest, readers
+from tests.web import scene
 from tests.web.scene import on_both
 from tests.web.staffing import an_account
 
@@ -293,6 +294,28 @@ class TestTheLook:
         assert look_after(now=now + timedelta(minutes=5)).began == ()
         [edge] = look_after(now=now + timedelta(minutes=11)).began
         assert edge.condition.key == "stalled:2026-W48"
+
+    def test_an_approved_edition_is_an_alert_to_editors_once_the_store_has_moved_on(
+        self, now: datetime
+    ) -> None:
+        with unit_of_work() as session:
+            digest = scene.a_draft(session, now=now)
+            digest.send_at = now + timedelta(days=1)
+            production.approve(session, digest, by="Ada", now=now)
+        before = look_after(now=now).began
+
+        scene.dearer(now=now)
+        [edge] = look_after(now=now + timedelta(minutes=1)).began
+        with unit_of_work() as session:
+            digest = session.scalars(select(Digest)).one()
+            approval.undo(session, digest, by="Ada", now=now)
+        over = look_after(now=now + timedelta(minutes=2))
+
+        assert before == ()
+        assert edge.condition.key == "overtaken:2026-W48"
+        assert edge.condition.audience is Audience.editors
+        assert "Mistral 3 Small’s price was Free" in edge.condition.what  # noqa: RUF001 - print
+        assert "overtaken:2026-W48" in over.ended
 
     def test_what_comes_back_begins_anew(self, now: datetime) -> None:
         for minutes in (0, 10):

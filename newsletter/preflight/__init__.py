@@ -43,6 +43,7 @@ __all__ = [
     "Severity",
     "enforce",
     "examine",
+    "overtaken",
 ]
 
 _LOOKED_BACK: Final = 12  # editions whose subject and introduction are compared
@@ -98,6 +99,11 @@ def enforce(found: Preflight, *, issue: str, word: str | None) -> str | None:
     if found.warnings and not (word or "").strip():
         raise AsksForAWord(issue, found)
     return (word or "").strip()[:500] or None
+
+
+def overtaken(session: Session, digest: Digest) -> list[Finding]:
+    """What *digest* says and the store no longer does: it may have been approved before that."""
+    return [one for one in drift(_pairs(session, digest)) if one.severity is Severity.error]
 
 
 def mail_of(shown: Preview) -> Mail:

@@ -65,6 +65,7 @@ class Seen:
     overdue: tuple[Overdue, ...] = ()
     still_since: dict[str, datetime] = field(default_factory=dict)  # sends that could go on
     without_events: tuple[str, ...] = ()  # editions of whose last copies no event came
+    overtaken: dict[str, str] = field(default_factory=dict)  # approved ones, and what they say
     about_to_break: tuple[Condition, ...] = ()  # what checks of the outside have found
 
 
@@ -182,6 +183,14 @@ def _editions(seen: Seen, limits: AlertSettings) -> Iterator[Condition]:
                 f"{issue} could go on and has not moved for {_length(seen.overview.at - since)}.",
                 "The console says who holds its batches and what the provider answered last.",
             )
+    for issue, says in seen.overtaken.items():
+        yield Condition(
+            f"overtaken:{issue}",
+            Severity.warning,
+            f"{issue} is approved, and the store has moved on: {says}",
+            "Bring the comparison up to date on the desk and approve that, or let it go as it is.",
+            Audience.editors,
+        )
     for issue in seen.without_events:
         yield Condition(
             f"silence:{issue}",

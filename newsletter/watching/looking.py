@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 from digests.ledger.progress import Progress
 from digests.models import Batch, BatchStatus, Delivery, Digest, DigestStatus
 from digests.schedules.schedule import Occurrence, Schedule, deadline, untaken
-from newsletter import overview, pulse, service_mail
+from newsletter import overview, preflight, pulse, service_mail
 from newsletter.accounts import register
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
@@ -84,6 +84,7 @@ def seen(session: Session, known: Overview) -> Seen:
             for send in known.sends
             if (since := _still_since(session, send, known)) is not None
         },
+        overtaken=_overtaken(session),
         without_events=without_events(session, now=known.at),
         about_to_break=_about_to_break(session, now=known.at),
     )
@@ -132,6 +133,17 @@ def _unapproved(session: Session) -> tuple[Unapproved, ...]:
         )
         for digest, schedule in drafts
     )
+
+
+def _overtaken(session: Session) -> dict[str, str]:
+    """The approved editions that say what the store no longer does, and the first such thing of each."""
+    approved = session.scalars(
+        select(Digest)
+        .where(col(Digest.status) == DigestStatus.approved)
+        .order_by(col(Digest.send_at), col(Digest.id))
+    ).all()
+    found = {one.issue: preflight.overtaken(session, one) for one in approved}
+    return {issue: findings[0].says for issue, findings in found.items() if findings}
 
 
 def _overdue(session: Session, known: Overview) -> tuple[Overdue, ...]:

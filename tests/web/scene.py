@@ -88,6 +88,18 @@ def a_draft(session: Session, *, now: datetime, issue: str = "2026-W48") -> Dige
     return digest
 
 
+def dearer(*, now: datetime) -> None:
+    """The store hears of another price of a tool in ``a_draft``'s edition."""
+    facts = ComparisonFacts.model_validate_json(
+        (DATA / "smolvlm2-vs-mistral-3-small.json").read_bytes()
+    )
+    left, right = facts.tools
+    right = right.model_copy(update={"pricing": "$40 a month"})
+    with unit_of_work() as session:
+        changed = facts.model_copy(update={"tools": (left, right)})
+        intake.take_in(session, changed, source="the site", now=now)
+
+
 def a_sent_edition(session: Session, *readers: Subscriber, now: datetime) -> Digest:
     """An edition that a provider accepted for each of *readers*, in one batch."""
     digest = a_draft(session, now=now)

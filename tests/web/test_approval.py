@@ -22,7 +22,7 @@ from newsletter.posting.composing import Composed, compose
 from newsletter.service_mail import Kind, ServiceMail
 from subscribers.engagement import Engagement
 from tests.conftest import Configure
-from tests.web.scene import Sent, a_draft, a_reader, on_both
+from tests.web.scene import Sent, a_draft, a_reader, dearer, on_both
 from tests.web.staffing import Staff, signed_in
 
 PAGE = "/desk/2026-W48/approval"
@@ -272,6 +272,20 @@ def test_after_it_the_books_stand_beside_those_of_the_weeks_before(
     assert "The week before" in stopped
     assert 'scope="row"><a href="/desk/2026-W48' not in stopped
     assert 'href="/archive/2026-W48"' not in stopped
+
+
+def test_of_an_approved_one_it_says_when_the_store_has_moved_on(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    web.post(PAGE, data={"csrf": ada.csrf, "hash": seen(web)})
+    assert "The store has moved on" not in web.get(PAGE).text
+
+    dearer(now=now)
+
+    page = web.get(PAGE).text
+    assert "The store has moved on since" in page
+    assert "price was Free / Open weights (Apache 2.0) and is $40 a month" in page
+    assert status() is DigestStatus.approved
 
 
 @on_both

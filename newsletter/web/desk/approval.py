@@ -20,7 +20,7 @@ from newsletter import preflight, seeds
 from newsletter.copies.readership import Rule, rule_of
 from newsletter.database import reading, unit_of_work
 from newsletter.editions import approval, deadlines, production, signing
-from newsletter.preflight import Preflight
+from newsletter.preflight import Finding, Preflight
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.seeds import Seed
 from newsletter.settings import settings
@@ -64,6 +64,7 @@ class Approving:
     receipt: Receipt | None
     weeks: tuple[Week, ...]
     seeds: tuple[Seed, ...]
+    overtaken: tuple[Finding, ...]  # what an approved one says and the store no longer does
     why_not: str  # of a cancelled one, as far as anybody said
 
     @property
@@ -102,6 +103,11 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
         receipt=receipt(session, digest) if went else None,
         weeks=tuple(weeks(session, digest)) if digest.status in _SENT else (),
         seeds=tuple(seeds.everyone(session)),
+        overtaken=(
+            tuple(preflight.overtaken(session, digest))
+            if digest.status is DigestStatus.approved
+            else ()
+        ),
         why_not=_why_not(session, digest),
     )
 
