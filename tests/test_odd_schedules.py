@@ -100,11 +100,23 @@ def test_a_draft_that_is_too_late_can_still_be_moved_where_the_alert_says() -> N
 
 
 @pytest.mark.parametrize(
-    "said", [{"zone": "Mars/Olympus"}, {"cron": "0 9 * * *", "starts_on": date(9999, 12, 31)}]
+    "said",
+    [
+        {"zone": "Mars/Olympus"},
+        {"cron": "0 9 * * *", "starts_on": date(9999, 12, 31)},
+        {"cron": "0 9 * * someday"},
+    ],
 )
 def test_one_whose_days_cannot_be_reckoned_stops_no_other(said: dict[str, Any]) -> None:
     a_schedule()
     a_schedule("astray", **said)
     news(at=NINE - timedelta(days=3))
+
+    with unit_of_work() as session:
+        coming = calendar.coming(session, count=3, now=NINE - timedelta(days=1))
+        assert {one.schedule for one in coming} == {"weekly"}
+        assert calendar.past(session, count=3, now=NINE)
+        known = schedule_terms.by_name(session, "astray")
+        assert calendar.coming(session, count=3, only=known, now=NINE) == []
 
     assert tick(NINE) == ["2026-W48"]

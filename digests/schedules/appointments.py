@@ -22,6 +22,9 @@ WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "satu
 FIRST_DAY: Final = date(2000, 1, 1)
 LAST_DAY: Final = date(2199, 12, 31)
 
+#: What comes of days that cannot be reckoned, such as those of a zone that this machine has lost.
+BEYOND_RECKONING: Final = (ArithmeticError, LookupError, ValueError, OSError, CronSimError)
+
 _CRON_FIELDS: Final = 5
 
 

@@ -1,6 +1,7 @@
 """The calendar as operators read it: the next sends, and the past ones, planned against actual."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -9,7 +10,13 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session, col, func, select
 
 from digests.models import Digest, DigestStatus
-from digests.schedules.appointments import clock_changes, clocks_of, oddity, send_times
+from digests.schedules.appointments import (
+    BEYOND_RECKONING,
+    clock_changes,
+    clocks_of,
+    oddity,
+    send_times,
+)
 from digests.schedules.hours import Hour, hour_of, hour_of_digest
 from digests.schedules.lateness import ON_TIME, why
 from digests.schedules.schedule import (
@@ -72,11 +79,10 @@ def coming(
     """The next *count* sends in their order, of all schedules or of one, and what is left out between."""
     holidays = _holidays(session, since=now)
     every = [only] if only else session.exec(select(Schedule).order_by(col(Schedule.name))).all()
-    found = [
-        one
-        for schedule in every
-        for one in _of_schedule(session, schedule, holidays, count=count, now=now)
-    ]
+    found: list[Coming] = []
+    for schedule in every:
+        with suppress(*BEYOND_RECKONING):  # the others are shown; an alert tells of this one
+            found += _of_schedule(session, schedule, holidays, count=count, now=now)
     found.sort(key=lambda one: (one.send_at, one.schedule))
     shown: list[Coming] = []
     sends = 0
@@ -110,7 +116,8 @@ def past(session: Session, *, count: int, now: datetime) -> list[Past]:
         if digest is None or digest.status not in _UNSENT or digest.late_after < now
     ]
     for schedule in schedules.values():
-        found += _found_by_nobody(session, schedule, count=count, now=now)
+        with suppress(*BEYOND_RECKONING):
+            found += _found_by_nobody(session, schedule, count=count, now=now)
     return sorted(found, key=lambda one: one.planned_at, reverse=True)[:count]
 
 

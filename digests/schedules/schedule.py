@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from digests.models import Digest, words
-from digests.schedules.appointments import send_times
+from digests.schedules.appointments import BEYOND_RECKONING, send_times
 
 log = structlog.get_logger()
 
@@ -19,8 +19,6 @@ log = structlog.get_logger()
 LOOK_BACK: Final = timedelta(days=8)
 #: Taken by a clock that was ahead by more than this, a turn without an edition is opened again.
 _AHEAD: Final = timedelta(minutes=5)
-#: Days that cannot be reckoned, such as those of a zone that this machine has lost.
-_BEYOND_RECKONING: Final = (ArithmeticError, LookupError, ValueError, OSError)
 
 
 class Approval(StrEnum):
@@ -145,7 +143,7 @@ def due(session: Session, *, now: datetime) -> list[Occurrence]:
     for schedule in session.exec(select(Schedule).where(col(Schedule.enabled))).all():
         try:
             found += _recurring(session, schedule, now=now)
-        except _BEYOND_RECKONING:
+        except BEYOND_RECKONING:
             log.exception("schedule.failed", schedule=schedule.name)
     return sorted(found, key=lambda turn: turn.cutoff_at)
 
@@ -172,7 +170,7 @@ def untaken(
     for schedule in session.exec(select(Schedule).where(col(Schedule.enabled), ~waits)).all():
         try:
             turns = _recurring(session, schedule, now=now)
-        except _BEYOND_RECKONING:
+        except BEYOND_RECKONING:
             found[schedule.name] = None
             continue
         due = [max(turn.cutoff_at, schedule.installed_at) for turn in turns]
