@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import Depends, Header, HTTPException, status
+from fastapi import Depends, Header, HTTPException, Path, status
 from sqlmodel import Session
 
 from newsletter import database
@@ -57,6 +57,9 @@ Reading = Annotated[Session, Depends(open_reading, scope="function")]
 
 #: The moment of the request, aware, in UTC.
 Now = Annotated[datetime, Depends(utc_now)]
+
+#: A row's number in an address; what is larger than any is refused before a database is asked.
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 #: Put it first among a route's parameters, so that strangers never open a transaction.
 SiteToken = Annotated[None, Depends(check_site_token)]

@@ -193,6 +193,21 @@ def test_a_comparison_that_there_is_not_is_refused_in_a_sentence(
     assert standing().places[0].revision_id == 1
 
 
+@on_both
+def test_a_number_that_no_row_has_is_no_fault_of_ours(web: TestClient, ada: Staff) -> None:
+    most, sent = "9" * 30, {"csrf": ada.csrf, "version": "1", "do": "up"}
+
+    answers = [
+        web.get(f"/desk/2026-W48/versions?old={most}"),
+        web.post(f"/desk/2026-W48/versions/{most}", data=sent),
+        web.post(f"/desk/2026-W48/comparisons/{most}", data=sent),
+        web.post(f"/desk/2026-W48/seeds/{most}/end", data=sent),
+        web.get("/desk/2026-W48", params={"find": most}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [422, 422, 422, 422, 200]
+
+
 def test_a_comparison_is_brought_up_to_date_with_itself_alone(web: TestClient, ada: Staff) -> None:
     other = {"csrf": ada.csrf, "version": "1", "do": "refresh", "to": "2"}
 

@@ -14,7 +14,7 @@ from newsletter.editions import editing
 from newsletter.editions.editing import Part
 from newsletter.web.desk import both
 from newsletter.web.desk.view import Looking, View, desk_page, edition
-from newsletter.web.doors import Now, Transaction
+from newsletter.web.doors import Now, Number, Transaction
 from newsletter.web.office.staff import Editor, Form, SignedIn, StaffForm
 
 router = APIRouter()
@@ -62,7 +62,7 @@ def reorder(  # noqa: PLR0913, PLR0917 - the doors it needs
 def change(  # noqa: PLR0913, PLR0917 - the doors it needs
     who: Editor,
     issue: str,
-    revision_id: int,
+    revision_id: Number,
     form: StaffForm,
     session: Transaction,
     now: Now,

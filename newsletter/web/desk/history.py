@@ -4,9 +4,9 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import RedirectResponse, Response
 
 from digests.making import versions
@@ -15,11 +15,13 @@ from digests.making.draft import Draft
 from newsletter.editions import editing
 from newsletter.web.desk.changes import seen
 from newsletter.web.desk.view import edition
-from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.doors import Now, Number, Reading, Transaction
 from newsletter.web.office.staff import Editor, StaffForm, staff_page
 from newsletter.web.pages import LOOK
 
 router = APIRouter()
+
+Version = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 
 _WORD: Final = re.compile(r"\S+\s*|\s+")
 _MOST_WORDS: Final = 4_000  # of two texts together: beyond, they only stand beside each other
@@ -44,7 +46,7 @@ class Shown:
 
 @router.api_route("/desk/{issue}/versions", methods=LOOK)
 def show_versions(
-    who: Editor, issue: str, session: Reading, old: int | None = None, new: int | None = None
+    who: Editor, issue: str, session: Reading, old: Version = None, new: Version = None
 ) -> Response:
     """Every version, and what two of them differ in: unless others are named, the last change."""
     digest = edition(session, issue)
@@ -67,7 +69,7 @@ def show_versions(
 
 @router.post("/desk/{issue}/versions/{number}")
 def restore_version(  # noqa: PLR0913, PLR0917 - the doors it needs
-    who: Editor, issue: str, number: int, form: StaffForm, session: Transaction, now: Now
+    who: Editor, issue: str, number: Number, form: StaffForm, session: Transaction, now: Now
 ) -> Response:
     """Make that version's content the newest version; those between stay in the list."""
     digest = edition(session, issue)

@@ -11,7 +11,7 @@ from newsletter.rendering.mjml import BadTemplate
 from newsletter.web.desk.approval import back, refusal
 from newsletter.web.desk.finding import the_one
 from newsletter.web.desk.mail import sight
-from newsletter.web.doors import Now
+from newsletter.web.doors import Now, Number
 from newsletter.web.office.staff import Editor, StaffForm
 from subscribers.addresses import BadAddress
 
@@ -56,7 +56,7 @@ def add_seed(who: Editor, issue: str, form: StaffForm, now: Now) -> Response:
 
 
 @router.post("/desk/{issue}/seeds/{seed_id}/end")
-def remove_seed(who: Editor, issue: str, seed_id: int, form: StaffForm, now: Now) -> Response:  # noqa: ARG001 - it proves that it was they who pressed
+def remove_seed(who: Editor, issue: str, seed_id: Number, form: StaffForm, now: Now) -> Response:  # noqa: ARG001 - it proves that it was they who pressed
     """Take a mailbox off the seed list."""
     with unit_of_work() as session:
         seeds.remove(session, seed_id, by=who.name, now=now)

@@ -13,7 +13,7 @@ from newsletter.accounts import codes, logins, passwords, register, tokens
 from newsletter.accounts.errors import AccountError, WrongPassword
 from newsletter.accounts.models import Account
 from newsletter.knocking import Door, knock, welcome
-from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.doors import Now, Number, Reading, Transaction
 from newsletter.web.forms import host_of
 from newsletter.web.office.staff import Figures, InPerson, SignedIn, StaffForm, staff_page
 from newsletter.web.pages import LOOK
@@ -104,7 +104,7 @@ def make_token(who: InPerson, form: StaffForm, session: Transaction, now: Now) -
 @router.post("/account/tokens/{token_id}/end")
 def end_token(
     who: InPerson,
-    token_id: int,
+    token_id: Number,
     form: StaffForm,  # noqa: ARG001 - it proves that it was they who pressed
     session: Transaction,
     now: Now,

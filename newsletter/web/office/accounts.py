@@ -10,7 +10,7 @@ from newsletter import invitations
 from newsletter.accounts import codes, logins, register, tokens
 from newsletter.accounts.errors import AccountError, NoSuchAccount
 from newsletter.accounts.models import Account, Role
-from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.doors import Now, Number, Reading, Transaction
 from newsletter.web.office.staff import (
     Form,
     Operator,
@@ -67,7 +67,7 @@ def add(who: OperatorInPerson, form: StaffForm, session: Transaction, now: Now) 
     return RedirectResponse(f"/accounts?done={'invited' if 'invite' in form else 'added'}", 303)
 
 
-def known_account(account_id: int, session: Reading) -> int:
+def known_account(account_id: Number, session: Reading) -> int:
     """The account that the address names. Raises NoSuchAccount."""
     if session.get(Account, account_id) is None:
         raise NoSuchAccount(str(account_id))

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from digests.topics import listed
 from newsletter.readers import people
-from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.doors import Now, Number, Reading, Transaction
 from newsletter.web.office.asking import Asked, asked_by, fields_of
 from newsletter.web.office.staff import Operator, StaffForm, staff_page
 from newsletter.web.pages import LOOK, QUIET, SCRIPTED
@@ -16,8 +16,6 @@ from subscribers import bulk
 from subscribers.bulk import BulkAction, BulkStatus, Deed
 
 router = APIRouter()
-
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 @router.api_route("/people/bulk", methods=LOOK)

@@ -1,14 +1,14 @@
 """Lists from elsewhere, for operators: loaded up, looked at, rehearsed, taken in."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from newsletter.readers import uploaded, uploads
 from newsletter.readers.importing import SAID
-from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.doors import Now, Number, Reading, Transaction
 from newsletter.web.office.staff import Operator, StaffForm, staff_page
 from newsletter.web.pages import LOOK, QUIET, SCRIPTED
 from subscribers.importing.bulk import Fate
@@ -20,7 +20,6 @@ router = APIRouter()
 #: Bytes of a list: some two million people.
 LARGEST: Final = 128 * 1024 * 1024
 _WITH_THE_FORM: Final = LARGEST + 1024 * 1024
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 _MEANINGS: Final = {
     Meaning.address: "Address",

@@ -7,7 +7,7 @@ from digests.store import held
 from digests.store.ballots import Doubt, Ruling
 from newsletter.accounts import audit
 from newsletter.readers import voting
-from newsletter.web.doors import Now, Reading, Transaction
+from newsletter.web.doors import Now, Number, Reading, Transaction
 from newsletter.web.office.staff import Operator, StaffForm, staff_page
 from newsletter.web.pages import LOOK
 
@@ -22,7 +22,7 @@ def waiting(who: Operator, session: Reading, done: str = "") -> Response:
 
 @router.post("/votes/{tool_id}/{doubt}")
 def decide(  # noqa: PLR0913, PLR0917 - whose word, about which
-    who: Operator, tool_id: int, doubt: Doubt, form: StaffForm, session: Transaction, now: Now
+    who: Operator, tool_id: Number, doubt: Doubt, form: StaffForm, session: Transaction, now: Now
 ) -> Response:
     """Count them, or leave them out for good. It stands for these people and this tool."""
     ruling = Ruling.counts if form.get("ruling") == "counts" else Ruling.stays_out
