@@ -1,14 +1,15 @@
 """How many nudges wait, in a folder and in Redis; and what it means when nobody answers."""
 
-import threading
+import time
 from pathlib import Path
 from queue import Empty
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kombu import Connection
 
-from newsletter import broker
+from newsletter import broker, queue_folder
 from newsletter.settings import settings
 from tests.conftest import Configure
 from tests.processes import free_port
@@ -80,14 +81,16 @@ def test_a_message_that_cannot_be_read_is_left_out(configure: Configure, tmp_pat
 
 
 def test_tables_of_queues_are_read_again_while_they_are_written(
-    configure: Configure, tmp_path: Path
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(home=str(tmp_path / "var"), broker_url="")
     options = broker.transport_options()
     table = tmp_path / "var" / "queue" / "control" / "table.exchange"
     table.touch()
-    writer = threading.Timer(0.2, table.write_text, ["[]"])
-    writer.start()
+    whoever_waits = SimpleNamespace(
+        sleep=lambda _: table.write_text("[]"), monotonic=time.monotonic
+    )
+    monkeypatch.setattr(queue_folder, "time", whoever_waits)
 
     with (
         Connection(settings().broker, transport_options=options) as connection,
@@ -96,7 +99,6 @@ def test_tables_of_queues_are_read_again_while_they_are_written(
         queue.put({"a": "nudge"})
 
         assert queue.get(timeout=5).payload == {"a": "nudge"}
-    writer.join()
 
 
 def test_a_broker_that_is_away_is_no_error(configure: Configure) -> None:
