@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from fastapi import FastAPI
-from sqlmodel import select
+from sqlmodel import col, select
 from starlette.testclient import TestClient
 
 from digests.ledger import claims
@@ -338,7 +338,7 @@ class TestTestCopies:
             composed = compose(session, letter, now=now)
             assert session.exec(select(Delivery)).all() == []
             assert session.exec(select(Engagement)).all() == []
-            noted = session.exec(select(AuditEntry)).all()[-1]
+            noted = session.exec(select(AuditEntry).order_by(col(AuditEntry.id))).all()[-1]
         assert isinstance(composed, Composed)
         content = composed.mailing.content
         assert (letter.kind, composed.to.address) == (Kind.test_copy, "ada@shiporskip.example")

@@ -6,6 +6,7 @@ from html import escape
 
 import pytest
 from fastapi import FastAPI
+from sqlmodel import select
 from starlette.testclient import TestClient
 
 from digests.making import assembly, versions
@@ -17,6 +18,7 @@ from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.editions import production
+from newsletter.service_mail import ServiceMail
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.mails import a_pair, a_tool
 from tests.web.scene import Sent, a_draft, a_reader, on_both
@@ -302,6 +304,28 @@ def test_a_choice_of_topics_that_nobody_has_yet_is_looked_at(
     assert "Ripcord vs Needle" in desk.partition("<pre")[2]
     assert "Mistral" not in desk.partition("<pre")[2]
     assert "reader=topics%3Aresearch" in desk
+
+
+def test_a_copy_to_oneself_is_the_mail_that_is_looked_at(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        facts = a_pair(
+            a_tool("Ripcord", category="Research"), a_tool("Needle", category="Research")
+        )
+        intake.take_in(session, facts, source="site", now=now - timedelta(minutes=9))
+    taken_in = {"csrf": ada.csrf, "version": "1", "do": "take-in"}
+    web.post("/desk/2026-W48/comparisons/4", data=taken_in)
+    desk = web.get("/desk/2026-W48", params={"topic": "research"}).text
+    [looked_through] = re.findall(r'name="as" value="([^"]+)"', desk)
+
+    sent = {"csrf": ada.csrf, "to": "me", "as": looked_through}
+    assert web.post("/desk/2026-W48/test", data=sent).status_code == 303
+
+    with reading() as session:
+        html = str((session.exec(select(ServiceMail)).one().values or {})["html"])
+    assert "Ripcord" in html
+    assert "Mistral" not in html
 
 
 @on_both

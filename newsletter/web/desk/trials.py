@@ -10,7 +10,7 @@ from newsletter.editions import production, trials
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.web.desk.approval import back, refusal
 from newsletter.web.desk.finding import the_one
-from newsletter.web.desk.mail import sight
+from newsletter.web.desk.mail import eyes, sight
 from newsletter.web.doors import Now, Number
 from newsletter.web.office.staff import Editor, StaffForm
 from subscribers.addresses import BadAddress
@@ -20,13 +20,13 @@ router = APIRouter()
 
 @router.post("/desk/{issue}/test")
 def send_test(who: Editor, issue: str, form: StaffForm, now: Now) -> Response:
-    """``to`` is ``me`` or ``seeds``; ``find`` says as which reader, or nobody's."""
+    """``to`` is ``me`` or ``seeds``; ``find`` says as which reader, or ``as`` through whose eyes."""
     find, to = form.get("find", "").strip(), form.get("to", "me")
     send = trials.send_to_seeds if to == "seeds" else trials.send_to_oneself
     try:
         with unit_of_work() as session:
             digest = production.by_issue(session, issue)
-            through = the_one(session, find, who=who)
+            through = eyes(session, form["as"]) if "as" in form else the_one(session, find, who=who)
             shown = sight(session, digest, through, now=now)
             send(
                 session,
