@@ -27,7 +27,7 @@
   async function look() {
     let page;
     try {
-      const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+      const answer = await fetch(live().dataset.page, { headers: { Accept: "text/html" } });
       if (!answer.ok || answer.redirected) return;
       page = new DOMParser().parseFromString(await answer.text(), "text/html");
     } catch {
@@ -36,7 +36,7 @@
     const now = page.getElementById("live");
     if (!now) return;
     if (now.dataset.status !== live().dataset.status) {
-      location.assign(location.pathname); // other things can be done now
+      location.assign(live().dataset.page); // other things can be done now
       return;
     }
     const focused = document.activeElement && document.activeElement.id;
