@@ -232,6 +232,21 @@ def test_what_was_sent_is_shown_with_the_way_to_the_archive_and_nothing_to_press
     assert "to 3 readers" in shown
 
 
+def test_a_corrections_words_are_changed_and_its_comparisons_offer_nothing_to_press(
+    web: TestClient, sent: Sent, now: datetime
+) -> None:
+    signed_in(web, roles={Role.editor}, now=now)
+    with unit_of_work() as session:
+        original = production.by_issue(session, sent.issue)
+        issue = production.correct(session, original, note="Its price was wrong.", now=now).issue
+
+    shown = web.get(f"/desk/{issue}").text
+
+    assert "those of the edition that this one corrects" in shown
+    assert 'name="subject"' in shown
+    assert not re.findall(r'name="(?:do|note|reason|voice)"|class="grip"', shown)
+
+
 @on_both
 def test_any_two_versions_are_compared_and_any_one_is_restored(web: TestClient, ada: Staff) -> None:
     assert "as it was assembled" in web.get("/desk/2026-W48/versions").text

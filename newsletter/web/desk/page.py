@@ -89,6 +89,11 @@ class Desk:
         """Whether it can be edited."""
         return self.digest.status in versions.EDITABLE
 
+    @property
+    def is_arranged(self) -> bool:
+        """Whether its comparisons can be: a correction's are those of the edition it corrects."""
+        return self.is_open and self.digest.corrects_id is None
+
 
 def desk(session: Session, digest: Digest, *, search: str, now: datetime) -> Desk:
     """The desk of *digest*; *search* is the beginning of a tool's name, for what could be taken in."""
