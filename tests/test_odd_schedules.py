@@ -7,6 +7,7 @@ import pytest
 
 from digests.reading import pages
 from digests.schedules import calendar, schedule_terms, turns
+from digests.schedules.schedule import Otherwise, untaken
 from digests.schedules.schedule_terms import Terms
 from digests.store import intake
 from newsletter.database import unit_of_work
@@ -97,6 +98,22 @@ def test_a_draft_that_is_too_late_can_still_be_moved_where_the_alert_says() -> N
         steering.move(session, known, first.on_date, to=to, by="Ada", now=late)
         [first, *_] = calendar.coming(session, count=1, now=late)
     assert (first.digest, first.state, first.send_at) == ("2026-W48", "draft", to)
+
+
+def test_a_turn_is_overdue_from_the_closing_of_its_window_until_it_is_taken() -> None:
+    a_schedule()
+    a_schedule("patient", when_empty=Otherwise.late)
+    closes, later = NINE - timedelta(days=1), NINE - timedelta(hours=23)
+
+    def overdue(*, waited: timedelta) -> dict[str, datetime | None]:
+        with unit_of_work() as session:
+            return untaken(session, closed_before=later - waited, now=later)
+
+    tick(closes - timedelta(days=6, hours=23))  # the turns before are over
+    assert overdue(waited=timedelta(minutes=10)) == {"weekly": closes}
+    assert overdue(waited=timedelta(hours=1)) == {}, "one that waits for something new is not"
+    tick(later)
+    assert overdue(waited=timedelta(minutes=10)) == {}
 
 
 @pytest.mark.parametrize(
