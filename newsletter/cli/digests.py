@@ -50,7 +50,9 @@ def show(as_json: AsJson = False) -> None:
                 "approved_by": one.approved_by,
                 "paused_reason": one.paused_reason,
             }
-            for one in session.exec(select(Digest).order_by(col(Digest.assembled_at).desc()))
+            for one in session.exec(
+                select(Digest).order_by(col(Digest.assembled_at).desc(), col(Digest.id).desc())
+            )
         ]
     if as_json:
         print_json(rows)

@@ -161,6 +161,19 @@ def test_what_is_due_at_once_waits_a_minute_for_second_thoughts(
         assert production.by_issue(session, "latest").send_at == late + timedelta(minutes=1)
 
 
+def test_of_one_that_can_go_no_more_it_says_so_instead_of_offering_a_button(
+    app: FastAPI, web: TestClient, ada: Staff, now: datetime
+) -> None:
+    assert "May still go until Mon 23 Nov, 21:00 Europe/Berlin" in web.get(PAGE).text
+    app.dependency_overrides[utc_now] = lambda: now + timedelta(hours=13)
+
+    page = web.get(PAGE).text
+
+    assert "Too late since Mon 23 Nov, 21:00 Europe/Berlin" in page
+    assert "An operator gives it another one" in page
+    assert "Approve 2026-W48</button>" not in page
+
+
 @on_both
 def test_one_that_is_still_there_on_the_next_day_bears_that_one_and_is_approved_as_the_page_shows_it(
     app: FastAPI, web: TestClient, ada: Staff, now: datetime

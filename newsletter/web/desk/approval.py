@@ -19,11 +19,12 @@ from digests.signatures import Signature
 from newsletter import preflight, seeds
 from newsletter.copies.readership import Rule, rule_of
 from newsletter.database import reading, unit_of_work
-from newsletter.editions import approval, deadlines, production, signing
+from newsletter.editions import approval, production, signing
 from newsletter.preflight import Finding, Preflight
 from newsletter.rendering.mjml import BadTemplate
 from newsletter.seeds import Seed
 from newsletter.settings import settings
+from newsletter.web.desk.page import Waits, waits
 from newsletter.web.doors import Now, Reading
 from newsletter.web.office.staff import Editor, SignedIn, StaffForm, staff_page
 from newsletter.web.pages import LOOK, SCRIPTED
@@ -58,7 +59,8 @@ class Approving:
     needed: int  # people
     names: tuple[Signature, ...]  # under exactly this
     refused: Signature | None  # the last refusal, if nothing has changed since
-    deadline: datetime | None
+    waits: Waits
+    is_too_late: bool
     can_undo: bool
     goes_in: timedelta  # negative when its hour has passed
     receipt: Receipt | None
@@ -96,7 +98,8 @@ def approving(session: Session, digest: Digest, *, now: datetime) -> Approving:
             signatures.approvals(session, digest, content_hash=content_hash, audience_rule=rule.key)
         ),
         refused=signatures.standing_refusal(session, digest, content_hash=content_hash),
-        deadline=deadlines.deadline_of(session, digest),
+        waits=waits(session, digest, now=now),
+        is_too_late=now > digest.late_after,
         can_undo=digest.status is DigestStatus.approved
         or (digest.status is DigestStatus.sending and planning.is_untouched(session, digest)),
         goes_in=digest.send_at - now,

@@ -111,7 +111,7 @@ def desk(session: Session, digest: Digest, *, search: str, now: datetime) -> Des
         topics=_topics(session, edition) if digest.status is DigestStatus.draft else (),
         found=found,
         last=versions.newest(session, digest),
-        waits=_waits(session, digest, now=now),
+        waits=waits(session, digest, now=now),
         refused=signatures.standing_refusal(session, digest, content_hash=found.content_hash),
     )
 
@@ -121,7 +121,8 @@ def _topics(session: Session, edition: Edition) -> tuple[Topic, ...]:
     return tuple(one for one in known.topics if one.mask & known.mask)
 
 
-def _waits(session: Session, digest: Digest, *, now: datetime) -> Waits:
+def waits(session: Session, digest: Digest, *, now: datetime) -> Waits:
+    """For what a draft waits, and until when."""
     deadline = deadlines.deadline_of(session, digest)
     if now > digest.late_after:
         return Waits("too late since", digest.late_after)
