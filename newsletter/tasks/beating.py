@@ -69,16 +69,27 @@ class Scheduler(PersistentScheduler):
         super().__init__(*given, **named)
         self._sign = Sign(Part.beat, os.getpid())
         self._next_look = 0.0
+        self._is_closed = False
 
     def tick(self, *given: Any, **named: Any) -> float:  # noqa: ANN401 - Celery's own arguments
-        """Send what is due; seconds until the next look."""
+        """Send what is due; seconds until the next look. Raises SystemExit once it has been closed.
+
+        For whoever tells it to end while it sends closes it, and the connection may swallow the
+        SystemExit: it would give signs of life after its goodbye, or read from a file that is closed.
+        """
+        self._end_if_closed()
         self._follow_the_clock()
         until_next: float = super().tick(*given, **named)
+        self._end_if_closed()
         self._sign.give()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + SELDOM["newsletter.watch"]
             standing_in.for_workers(now=utc_now())
         return until_next
+
+    def _end_if_closed(self) -> None:
+        if self._is_closed:
+            raise SystemExit
 
     def _follow_the_clock(self) -> None:
         """Tick on when the clock has been set back, or the kept state is from one that was ahead.
@@ -100,7 +111,10 @@ class Scheduler(PersistentScheduler):
         super().apply_entry(entry, producer=producer)
 
     def close(self) -> None:
-        """Say goodbye, and keep when each tick was sent last."""
+        """Say goodbye, and keep when each tick was sent last; Celery does so twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._sign.leave()
         super().close()
 
