@@ -255,6 +255,20 @@ def test_a_moment_that_is_none_stays_where_it_was_typed(web: TestClient, ada: St
     assert "is no moment; write one such as" in refused.text
     assert refused.text.count('value="next &lt;Tuesday&gt;"') == 1
     assert 'value="2026-12-14T09:00"' in refused.text
+    assert refused.text.count('<details class="ask" open>') == 1, "and can be seen there"
+
+
+def test_an_end_of_a_pause_that_is_none_stays_where_it_was_typed(
+    web: TestClient, ada: Staff, now: datetime
+) -> None:
+    with unit_of_work() as session:
+        session.add(Schedule(name="another", installed_at=now))
+
+    refused = web.post("/schedules/weekly/pause", data={"csrf": ada.csrf, "until": "soon"})
+
+    assert refused.status_code == 422
+    assert refused.text.count('value="soon"') == 1
+    assert refused.text.count('<details class="ask" open>') == 1
 
 
 def test_a_name_that_is_none_is_told_in_a_sentence(web: TestClient, ada: Staff) -> None:

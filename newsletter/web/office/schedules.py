@@ -137,7 +137,7 @@ def pause(who: Operator, name: str, form: StaffForm, session: Transaction, now: 
         until = moment_of(said, schedule.zone) if said else None
         steering.pause(session, schedule, until=until, by=who.name, now=now)
     except (BadSchedule, DigestError) as refused:
-        return _page(who, session, now=now, wrong=str(refused), given=form)
+        return _page(who, session, now=now, wrong=str(refused), given=form, given_for=(name, None))
     return _back("paused" if until else "resumed")
 
 
@@ -211,7 +211,7 @@ def _page(  # noqa: PLR0913 - what the page shows
     done: str = "",
     wrong: str = "",
     given: Mapping[str, str] | None = None,
-    given_for: tuple[str, date] | None = None,
+    given_for: tuple[str, date | None] | None = None,
 ) -> Response:
     schedules = session.exec(select(Schedule).order_by(col(Schedule.name))).all()
     coming = calendar.coming(session, count=_COMING, now=now)
