@@ -49,6 +49,17 @@ def test_the_desk_shows_the_words_the_comparisons_and_the_mail(web: TestClient, 
     assert web.get("/desk").status_code == 200
 
 
+def test_no_browser_fills_in_what_was_once_typed_there(web: TestClient, ada: Staff) -> None:
+    assert ada
+
+    fields = re.findall(
+        r"<(?:textarea|input)(?![^>]*type=\"hidden\")[^>]*>", web.get("/desk/2026-W48").text
+    )
+
+    assert len(fields) > 6
+    assert [one for one in fields if 'autocomplete="off"' not in one] == []
+
+
 def test_three_others_are_suggested_for_what_stands_there(web: TestClient, ada: Staff) -> None:
     with unit_of_work() as session:
         digest = production.by_issue(session, "latest")

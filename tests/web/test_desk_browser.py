@@ -277,6 +277,24 @@ def test_what_cannot_be_saved_is_said_and_kept_until_it_can(desk: AtTheDesk) -> 
     expect(page.locator("#said")).to_contain_text("A mail needs a subject")
 
 
+def test_who_comes_back_to_the_desk_finds_what_stands_and_not_what_they_once_wrote(
+    desk: AtTheDesk,
+) -> None:
+    ada, grace = desk("Ada"), desk("Grace")
+    ada.get_by_label("Introduction").fill("By Ada, an hour ago, long enough for a mail.")
+    expect(ada.locator("#saved")).to_contain_text("by Ada")
+    ada.get_by_role("link", name="2 versions").click()
+    grace.reload()
+    grace.get_by_label("Introduction").fill("By Grace, since then, long enough for a mail.")
+    wait_until(lambda: standing().opening.startswith("By Grace"), what="a save", within=10)
+
+    ada.go_back()
+
+    expect(ada.get_by_label("Introduction")).to_have_value(
+        "By Grace, since then, long enough for a mail."
+    )
+
+
 def test_what_was_typed_as_the_edition_left_is_not_taken_away_unread(desk: AtTheDesk) -> None:
     page = desk()
     page.route("**/words?**", lambda route: route.abort())
