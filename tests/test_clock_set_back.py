@@ -11,7 +11,8 @@ from sqlmodel import Session
 
 from newsletter import pulse
 from newsletter.pulse import Part
-from newsletter.tasks import TICKS, app
+from newsletter.settings import settings
+from newsletter.tasks import TICKS, app, configuration
 from newsletter.tasks.beating import Scheduler
 from tests.conftest import Configure
 
@@ -77,6 +78,14 @@ def test_beat_ticks_once_and_not_for_every_tick_that_was_lost_when_the_clock_is_
 
     assert sorted(sent) == sorted(set(sent))
     assert set(TICKS) <= set(sent)
+
+
+def test_a_worker_whose_clock_is_half_a_lease_ahead_hears_the_ticks(configure: Configure) -> None:
+    configure()
+    half_a_lease = settings().lease / 2
+
+    for entry in configuration()["beat_schedule"].values():
+        assert entry["options"]["expires"] - entry["schedule"] >= half_a_lease, entry["task"]
 
 
 def test_a_sign_from_a_clock_that_was_ahead_is_no_sign_of_life(

@@ -67,6 +67,9 @@ def configuration() -> dict[str, Any]:
     # The directory of the schedules has Celery's default file name, so beat must be told.
     state = known.beat_state or known.schedules / "state"
     state.parent.mkdir(parents=True, exist_ok=True)
+    # A tick that nobody hears goes off by beat's clock, and a worker's may be ahead: by half a lease,
+    # as docs/scale.md says. Ticks that come fast would pile up meanwhile: then by a dozen of them.
+    apart = min(known.lease / 2, known.tick * 12)
     return {
         "broker_url": known.broker,
         "broker_transport_options": broker.transport_options(),
@@ -89,7 +92,7 @@ def configuration() -> dict[str, Any]:
         "beat_max_loop_interval": max(0.2, known.tick / 2),
         "beat_schedule_filename": str(state),
         "beat_schedule": {
-            name: {"task": name, "schedule": every, "options": {"expires": every * 3}}
+            name: {"task": name, "schedule": every, "options": {"expires": every * 3 + apart}}
             for name, every in (dict.fromkeys(TICKS, known.tick) | SELDOM).items()
         },
     }
