@@ -276,19 +276,27 @@ class TestWhatNothingStartsWith:
         with pytest.raises(SettingsError, match="SITE_TOKEN is the one of the embedded default"):
             settings()
 
+    @pytest.mark.parametrize(
+        ("weak", "why"), [("short", "has fewer than 24 characters"), ("CHANGE-ME", "is an example")]
+    )
     @pytest.mark.parametrize("command", ["migrate", "worker", "beat"])
     def test_a_suppression_secret_that_others_may_know_is_refused_until_somebody_is_on_the_list(
-        self, command: str, sqlite_database: str, configure: Configure, now: datetime
+        self,
+        command: str,
+        weak: str,
+        why: str,
+        sqlite_database: str,
+        configure: Configure,
+        now: datetime,
     ) -> None:
         """From then on it must stay, and a service that runs must not be kept from starting."""
-        weak = PRODUCTION | {"database_url": sqlite_database, "suppression_secret": "short"}
-        configure(**weak)
+        configure(**PRODUCTION | {"database_url": sqlite_database, "suppression_secret": weak})
 
         refused = CliRunner().invoke(app, [command])
 
         assert isinstance(refused.exception, SecretsError)
         said = str(refused.exception)
-        assert said.startswith("NEWSLETTER_SUPPRESSION_SECRET has fewer than 24 characters. Set it")
+        assert said.startswith(f"NEWSLETTER_SUPPRESSION_SECRET {why}. Set it")
         with unit_of_work() as session:
             a_reader(session, now=now)
             rotation.refuse_what_can_still_be_changed(session)

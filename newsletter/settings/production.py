@@ -47,8 +47,15 @@ def left_open(known: "Settings") -> Iterator[str]:
 
 
 def left_as_it_was(known: "Settings") -> Iterator[str]:
-    """The settings of *known* that still say what anybody can read in the example."""
+    """The settings of *known* that still say what anybody can read in the example.
+
+    Not the suppression secret, nor what a secret was before: whoever has begun with the example's
+    has a list that was made with it, and mails that are out (see below).
+    """
+    begun_with = {"suppression_secret", *FORMER.values()}
     for name, value in known:
+        if name in begun_with:
+            continue
         parts = dict(value) if isinstance(value, BaseModel) else {"": value}
         for part, held in parts.items():
             if isinstance(held, str | SecretStr) and CHANGE_ME in plain(held):
