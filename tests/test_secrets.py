@@ -277,20 +277,20 @@ class TestWhatNothingStartsWith:
             settings()
 
     @pytest.mark.parametrize(
-        ("weak", "why"), [("short", "has fewer than 24 characters"), ("CHANGE-ME", "is an example")]
+        "weak", [("short", "has fewer than 24 characters"), ("CHANGE-ME", "is an example")]
     )
     @pytest.mark.parametrize("command", ["migrate", "worker", "beat"])
     def test_a_suppression_secret_that_others_may_know_is_refused_until_somebody_is_on_the_list(
         self,
         command: str,
-        weak: str,
-        why: str,
+        weak: tuple[str, str],
         sqlite_database: str,
         configure: Configure,
         now: datetime,
     ) -> None:
         """From then on it must stay, and a service that runs must not be kept from starting."""
-        configure(**PRODUCTION | {"database_url": sqlite_database, "suppression_secret": weak})
+        secret, why = weak
+        configure(**PRODUCTION | {"database_url": sqlite_database, "suppression_secret": secret})
 
         refused = CliRunner().invoke(app, [command])
 

@@ -251,6 +251,24 @@ def test_a_note_is_saved_as_one_types_and_of_two_on_one_comparison_the_second_de
     assert standing().note_on(3) == "Ask them both"
 
 
+def test_who_is_quoted_is_saved_as_it_is_ticked(desk: AtTheDesk) -> None:
+    page = desk()
+    page.locator("summary", has_text="…").first.click()
+    ticks = page.locator("li[data-id]").first.get_by_role("checkbox")
+    first = int(page.locator("li[data-id]").first.get_attribute("data-id") or 0)
+
+    for tick in ticks.all():
+        tick.uncheck()
+    wait_until(lambda: standing().quotes_of(first) == (), what="nobody quoted", within=10)
+    ticks.nth(1).press("Space")
+
+    wait_until(lambda: len(standing().quotes_of(first) or ()) == 1, what="a voice", within=10)
+    expect(page.locator("#saved")).to_contain_text("Saved")
+    expect(ticks.nth(1)).to_be_checked()
+    expect(ticks.nth(1)).to_be_focused()
+    expect(page.locator(".pairs-list li").first).to_contain_text("quotes")
+
+
 def test_a_refused_press_leaves_what_was_saved_saved(desk: AtTheDesk) -> None:
     page = desk()
     page.locator("summary", has_text="…").first.click()

@@ -13,6 +13,7 @@
   // Words and notes that are newer here than in the store, each with the version on which they were written.
   const dirty = new Map();
   const touched = new Set(); // ids of other fields with something in them that was not sent
+  const quoting = new Map(); // by their forms' addresses: ticks that wait for the next one
   let waiting = null;
   let queue = Promise.resolve();
   let held = false; // while a comparison is being dragged its list must not change under the hand
@@ -24,6 +25,7 @@
   const version = () => Number(desk.dataset.version);
   const length = (text) => [...text].length;
   const isNote = (one) => Boolean(one) && one.id.startsWith("note-");
+  const standsAt = (one) => (one.type === "checkbox" ? one.checked : one.value);
   const plain = (text) => text.replace(/\s+/g, " ").trim();
 
   function say(text, bad = false) {
@@ -275,6 +277,18 @@
     saving("Not saved yet");
     soon();
   });
+  // Who is quoted is saved as it is ticked, several ticks at once.
+  desk.addEventListener("change", ({ target }) => {
+    if (target.name !== "voice") return;
+    clearTimeout(quoting.get(target.form.action));
+    quoting.set(target.form.action, setTimeout(() => quote(target.id), PAUSE));
+  });
+
+  function quote(id) {
+    const form = field(id) && field(id).form;
+    if (form) form.requestSubmit(form.querySelector("button[value=quote]"));
+  }
+
   desk.addEventListener("compositionstart", () => { composing = true; });
   desk.addEventListener("compositionend", () => { composing = false; });
 
@@ -293,7 +307,7 @@
     if (form.method === "get") return void look(`${form.action}?${new URLSearchParams(new FormData(form))}`, form);
     const data = new FormData(form, event.submitter);
     const takes = form.dataset.takes;
-    const mine = [...form.elements].map((one) => one.id).filter(Boolean);
+    const sent = [...form.elements].filter((one) => one.id).map((one) => [one.id, standsAt(one)]);
     const action = form.getAttribute("action");
     saveAllBut(takes).then(() => post(() => action, () => {
       // Of two texts, one's own goes over the one that was shown beside it, and over no third.
@@ -301,7 +315,8 @@
       return data;
     }, () => {
       if (takes) dirty.delete(takes);
-      for (const id of mine) touched.delete(id);
+      // What was ticked or typed since is still to be sent.
+      for (const [id, at] of sent) if (!field(id) || standsAt(field(id)) === at) touched.delete(id);
       document.dispatchEvent(new CustomEvent("desk:done", { detail: { action, did: data.get("do") } }));
     }));
   });
