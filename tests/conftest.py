@@ -28,9 +28,9 @@ import hypothesis  # noqa: E402 - the environment comes first
 import pytest  # noqa: E402
 
 from newsletter.settings import settings  # noqa: E402
-from tests.databases import Databases, migrate_anew  # noqa: E402
-from tests.effort import examples  # noqa: E402 - the same
-from tests.servers import Postgres, Redis  # noqa: E402 - the same
+from tests.support.databases import Databases, migrate_anew  # noqa: E402
+from tests.support.effort import examples  # noqa: E402 - the same
+from tests.support.servers import Postgres, Redis  # noqa: E402 - the same
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage
@@ -180,7 +180,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def session(database: str) -> Iterator["Session"]:
     """A session on ``database`` for tests that need no unit of work; it commits nothing itself."""
-    from sqlmodel import Session  # noqa: PLC0415 - as in tests.databases
+    from sqlmodel import Session  # noqa: PLC0415 - as in tests.support.databases
 
     from newsletter.database import engine  # noqa: PLC0415
 

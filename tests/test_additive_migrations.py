@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
 from newsletter.database import open_engine
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 #: What takes something away and harms nobody all the same: the migration, the statement, the reason.
 HARMLESS: Final = {

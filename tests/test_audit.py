@@ -22,8 +22,8 @@ from newsletter.database import reading, unit_of_work
 from newsletter.editions import decisions, production
 from newsletter.web.app import ROUTERS
 from newsletter.web.office import staff
-from tests.commands import with_families
-from tests.editions import a_draft
+from tests.support.commands import with_families
+from tests.support.editions import a_draft
 
 #: They write without anybody deciding anything: rows of their own, or what files say already.
 NO_DECISION: Final = {

@@ -21,8 +21,8 @@ from newsletter.esp import Accepted, Mailing, NotTaken, Outcome, Request, TooLar
 from newsletter.posting import sending as letters
 from subscribers.engagement import Observation, record
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, an_approved_digest, readers
-from tests.fakes import SEARCHABLE, RememberingEsp
+from tests.support.editions import a_sending_digest, an_approved_digest, readers
+from tests.support.fakes import SEARCHABLE, RememberingEsp
 from tests.test_sending import Clock, books, send_all
 
 pytestmark = pytest.mark.usefixtures("database")

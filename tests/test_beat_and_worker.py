@@ -19,8 +19,8 @@ from digests.schedules.schedule import Approval, Occurrence, Schedule, plan_turn
 from newsletter.database import open_engine
 from newsletter.demo import READERS, add_readers, take_in_examples
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, readers
-from tests.processes import (
+from tests.support.editions import a_sending_digest, readers
+from tests.support.processes import (
     ROOT,
     Kept,
     command,
@@ -30,7 +30,7 @@ from tests.processes import (
     surroundings,
     wait_until,
 )
-from tests.servers import Redis
+from tests.support.servers import Redis
 
 pytestmark = pytest.mark.processes
 

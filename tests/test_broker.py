@@ -12,8 +12,8 @@ from kombu import Connection
 from newsletter import broker, queue_folder
 from newsletter.settings import settings
 from tests.conftest import Configure
-from tests.processes import free_port
-from tests.servers import Redis
+from tests.support.processes import free_port
+from tests.support.servers import Redis
 
 # Each test of the folder has a queue of its own name: Kombu keeps for the whole process which are bound.
 

@@ -29,8 +29,8 @@ from subscribers.models import Subscriber
 from subscribers.pace import Pace
 from subscribers.preferences import pause, set_pace
 from tests.conftest import Configure
-from tests.editions import FIELDS, SECRET
-from tests.mails import a_pair, a_tool
+from tests.support.editions import FIELDS, SECRET
+from tests.support.mails import a_pair, a_tool
 from tests.test_pace import accepted, an_edition, goes, reader
 
 WEEK = timedelta(days=7)

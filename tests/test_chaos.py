@@ -16,7 +16,7 @@ from newsletter.esp.registry import adapters
 from newsletter.providers import provider
 from tests.chaos.faults import Kind, kills, reachable
 from tests.chaos.steps import RARE
-from tests.processes import ROOT, surroundings
+from tests.support.processes import ROOT, surroundings
 
 #: Three runs share their servers and their imports.
 TRIPLES: Final = (("sendgrid", "resend", "mailgun"), ("postmark", "ses", "brevo"))

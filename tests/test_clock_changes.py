@@ -23,7 +23,7 @@ from digests.schedules.appointments import (
     slots,
 )
 from digests.schedules.schedule import Schedule
-from tests.effort import examples
+from tests.support.effort import examples
 
 START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from digests.store.community import Circumstances, NoSuchTool
 from digests.store.comparisons import Tool
 from digests.store.listing import Listing
 from digests.store.standings import Figure, Rules, figure, figures
-from tests.mails import a_pair, a_tool
+from tests.support.mails import a_pair, a_tool
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 FEW = Rules(enough=4, step=3, burst=0, network=0)

@@ -13,7 +13,7 @@ from newsletter import instance
 from newsletter.database import reading, unit_of_work
 from newsletter.editions import decisions
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, readers
+from tests.support.editions import a_sending_digest, readers
 
 on_both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 

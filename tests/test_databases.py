@@ -9,9 +9,9 @@ from sqlmodel import Session, col, func, select
 from digests.models import Delivery, Digest
 from newsletter.database import open_engine
 from subscribers.models import Subscriber
-from tests.databases import Databases
-from tests.editions import a_sending_digest, readers
-from tests.servers import Postgres
+from tests.support.databases import Databases
+from tests.support.editions import a_sending_digest, readers
+from tests.support.servers import Postgres
 
 
 @pytest.fixture(scope="module")

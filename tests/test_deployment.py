@@ -24,8 +24,8 @@ from newsletter.settings import Settings
 from newsletter.web.app import ROUTERS
 from newsletter.web.mailed import pixel
 from tests.conftest import Configure
-from tests.processes import ROOT, Kept, command, free_port, surroundings, wait_until
-from tests.servers import Redis
+from tests.support.processes import ROOT, Kept, command, free_port, surroundings, wait_until
+from tests.support.servers import Redis
 
 DEPLOY: Final = ROOT / "docs" / "deploy"
 UNITS: Final = sorted((DEPLOY / "systemd").glob("*.service"))

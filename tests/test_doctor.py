@@ -36,8 +36,8 @@ from newsletter.tasks.examining import examine as examine_tick
 from newsletter.watching.alerts import open_alerts
 from newsletter.watching.looking import look_after
 from tests.conftest import Configure
-from tests.nameserver import MUTE, NameServer
-from tests.servers import Redis
+from tests.support.nameserver import MUTE, NameServer
+from tests.support.servers import Redis
 
 DOMAIN: Final = "news.example.com"
 Looks = Callable[..., dict[str, Check]]

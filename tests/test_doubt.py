@@ -32,8 +32,8 @@ from newsletter.tasks import draining
 from subscribers.engagement import Observation, record
 from subscribers.subscription import leave
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, an_approved_digest, readers
-from tests.fakes import RememberingEsp
+from tests.support.editions import a_sending_digest, an_approved_digest, readers
+from tests.support.fakes import RememberingEsp
 
 LEASE = timedelta(seconds=60)
 EVIDENCE = {"by": "provider search", "said": "nothing"}

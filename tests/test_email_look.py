@@ -8,10 +8,10 @@ import pytest
 
 from digests.words.wording import entry
 from newsletter.rendering import render
-from tests.camera import Scheme
-from tests.email_pictures import DESKTOP, PHONE, PICTURES, take, the_mail
-from tests.mails import HOUSE, MIXED, SHIP, SKIP, a_pair, a_tool, an_edition, filled
-from tests.soundness import is_sound
+from tests.pictures.camera import Scheme
+from tests.pictures.email import DESKTOP, PHONE, PICTURES, take, the_mail
+from tests.support.mails import HOUSE, MIXED, SHIP, SKIP, a_pair, a_tool, an_edition, filled
+from tests.support.soundness import is_sound
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

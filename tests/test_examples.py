@@ -15,9 +15,9 @@ from newsletter.accounts.models import Role
 from newsletter.cli import app
 from newsletter.cli.refusals import in_a_sentence
 from newsletter.database import unit_of_work
-from tests.commands import every_command
 from tests.conftest import Configure
-from tests.processes import ROOT
+from tests.support.commands import every_command
+from tests.support.processes import ROOT
 from tests.web.scene import a_reader, a_sent_edition
 
 #: They serve until they are stopped; tests of processes run them.

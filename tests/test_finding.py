@@ -12,8 +12,8 @@ from digests.store.comparisons import Tool
 from digests.store.finding import BadCursor, Sort, Wanted, categories, find
 from digests.store.listing import Listing, show_community
 from digests.store.standings import held_standing
-from tests.editions import a_draft
-from tests.mails import SHIP, SKIP, a_pair, a_tool
+from tests.support.editions import a_draft
+from tests.support.mails import SHIP, SKIP, a_pair, a_tool
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 SEVERAL = 7

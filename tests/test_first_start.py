@@ -16,7 +16,7 @@ from newsletter.delivery import dispatch
 from newsletter.demo import prepare_first_start, something_recurs
 from newsletter.editions import production
 from tests.conftest import Configure
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 from tests.web.scene import on_both
 
 

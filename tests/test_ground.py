@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 from newsletter.settings import Settings
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 PACKAGES: Final = ("digests", "newsletter", "subscribers")
 LONGEST_MODULE: Final = 320  # lines

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from newsletter.cli import PARTS, app, brought_by
 from newsletter.cli.settings import as_markdown
-from tests.commands import every_command
-from tests.processes import ROOT
+from tests.support.commands import every_command
+from tests.support.processes import ROOT
 
 COMMANDS: Final = every_command()
 

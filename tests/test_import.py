@@ -17,7 +17,7 @@ from digests.reading.sources import LARGEST_PAGE
 from digests.store.comparisons import Comparison, Review, Revision, Tool
 from newsletter.cli import app, comparisons
 from newsletter.database import reading, unit_of_work
-from tests.editions import readers
+from tests.support.editions import readers
 
 EXAMPLES: Final = Path(__file__).parent.parent / "newsletter" / "examples"
 PAGES: Final = {path.stem: path.read_text() for path in sorted(EXAMPLES.glob("*.txt"))}

@@ -27,7 +27,7 @@ from digests.store.comparisons import (
 )
 from digests.store.intake import TakenAs, take_in
 from newsletter.database import engine, unit_of_work
-from tests.facts_strategies import comparisons
+from tests.support.facts_strategies import comparisons
 
 EXAMPLES: Final = Path(__file__).parent.parent / "newsletter" / "examples"
 FULL: Final = read_page((EXAMPLES / "smolvlm2-2b-vs-mistral-8b-instruct-v3.txt").read_text())

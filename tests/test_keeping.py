@@ -30,8 +30,8 @@ from newsletter.posting import claims as posting
 from newsletter.pulse import Part
 from newsletter.service_mail import Kind
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, readers
-from tests.servers import Postgres
+from tests.support.editions import a_sending_digest, readers
+from tests.support.servers import Postgres
 from tests.web.scene import on_both
 
 #: What restoring itself writes.

@@ -19,8 +19,8 @@ from newsletter.cli import app
 from newsletter.database import engine
 from newsletter.keeping import KeepingError, postgresql
 from tests.conftest import Configure
-from tests.processes import command, surroundings, wait_until
-from tests.servers import Postgres
+from tests.support.processes import command, surroundings, wait_until
+from tests.support.servers import Postgres
 from tests.test_keeping import silent
 
 

@@ -19,8 +19,8 @@ from newsletter.copies.composing import Composed, compose
 from newsletter.database import engine
 from newsletter.links import Purpose
 from subscribers.audience import audience
-from tests.editions import FIELDS, an_approved_digest, readers
-from tests.mails import a_pair, a_tool
+from tests.support.editions import FIELDS, an_approved_digest, readers
+from tests.support.mails import a_pair, a_tool
 from tests.test_rendering import MERGE
 
 LEASE = timedelta(minutes=2)

@@ -8,7 +8,7 @@ import pytest
 from newsletter.clock import utc_now
 from newsletter.knocking import Door, TooOften, knock, network_of, welcome
 from tests.conftest import Configure
-from tests.servers import Redis
+from tests.support.servers import Redis
 
 ADA = "ada@shiporskip.example"
 

@@ -15,7 +15,7 @@ from newsletter.copies.composing import compose
 from newsletter.database import reading, unit_of_work
 from subscribers.models import Subscriber, Suppression
 from subscribers.subscription import leave
-from tests.editions import a_sending_digest, readers
+from tests.support.editions import a_sending_digest, readers
 
 LEASE = timedelta(seconds=60)
 

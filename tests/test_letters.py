@@ -19,8 +19,8 @@ from newsletter.settings import settings
 from subscribers.engagement import Engagement
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.conftest import Configure
-from tests.editions import a_reader
-from tests.fakes import RememberingEsp
+from tests.support.editions import a_reader
+from tests.support.fakes import RememberingEsp
 
 VALUES = {
     "confirm_path": "/join/confirm/a-token",

@@ -14,8 +14,8 @@ from newsletter.pulse import Part
 from newsletter.tasks import listening
 from newsletter.tasks.listening import Listener
 from tests.conftest import Configure
-from tests.processes import running
-from tests.servers import Redis
+from tests.support.processes import running
+from tests.support.servers import Redis
 from tests.web.scene import on_both
 
 NOBODY: list[int] = []

@@ -36,7 +36,7 @@ from subscribers.importing.moments import moment
 from subscribers.importing.records import FileRefused, Record, Refused, manner_of, records
 from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppression
 from subscribers.subscription import add_confirmed, find, leave
-from tests.processes import ROOT, surroundings
+from tests.support.processes import ROOT, surroundings
 
 on_both = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 TERMS = Terms(page="the old newsletter", wording="Get the weekly verdicts")

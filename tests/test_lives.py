@@ -21,9 +21,9 @@ from newsletter.links import Purpose
 from newsletter.tasks.tidying import tidy
 from subscribers.models import Subscriber
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, readers
-from tests.processes import free_port, running, wait_until
-from tests.servers import Redis
+from tests.support.editions import a_sending_digest, readers
+from tests.support.processes import free_port, running, wait_until
+from tests.support.servers import Redis
 
 pytestmark = pytest.mark.processes
 

@@ -21,9 +21,9 @@ from newsletter.demo import take_in_examples
 from newsletter.editions import production
 from newsletter.esp import Event, EventKind
 from newsletter.feedback import recording
-from tests.editions import readers
-from tests.fakes import RememberingEsp
-from tests.processes import surroundings
+from tests.support.editions import readers
+from tests.support.fakes import RememberingEsp
+from tests.support.processes import surroundings
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -16,9 +16,17 @@ from digests.ledger.receipt import receipt
 from digests.models import Batch, Digest
 from newsletter.database import open_engine
 from newsletter.secrets import embedded_secrets
-from tests.editions import a_sending_digest, readers
-from tests.processes import ROOT, Kept, free_port, furnish, running, surroundings, wait_until
-from tests.servers import Redis
+from tests.support.editions import a_sending_digest, readers
+from tests.support.processes import (
+    ROOT,
+    Kept,
+    free_port,
+    furnish,
+    running,
+    surroundings,
+    wait_until,
+)
+from tests.support.servers import Redis
 
 PEOPLE: Final = 400
 #: Each host's address and how wrong its clock is, in seconds. Between two of them lies less
@@ -104,7 +112,7 @@ def _host(tmp_path: Path, address: str, off_by: int, part: str, everywhere: dict
     furnish(folder)
     own = {"NEWSLETTER_HOME": str(folder / "var"), "NEWSLETTER_BEAT_STATE": str(folder / "beat")}
     return Kept(
-        [sys.executable, "-m", "tests.host", address, str(off_by), part],
+        [sys.executable, "-m", "tests.support.host", address, str(off_by), part],
         log=folder / "log",
         environment=surroundings(everywhere | own),
         folder=folder,
@@ -120,7 +128,7 @@ def _left_behind(folder: Path) -> set[str]:
 def test_a_host_comes_from_its_own_address_with_its_own_clock() -> None:
     """The launcher is what makes the claim above mean something."""
     told = (
-        "import sys, socket; from tests import host; from newsletter import clock;"
+        "import sys, socket; from tests.support import host; from newsletter import clock;"
         "right = clock.utc_now(); host.set_off_clock(25); host.come_from('127.0.0.21');"
         "line = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
         "print(round((clock.utc_now() - right).total_seconds()), line.getsockname()[0])"

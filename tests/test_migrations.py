@@ -52,8 +52,8 @@ from newsletter.database import (
 from newsletter.doctor.machine import examine_machine
 from newsletter.web.health import checked_parts
 from tests.conftest import Configure
-from tests.mails import the_pages
-from tests.processes import ROOT
+from tests.support.mails import the_pages
+from tests.support.processes import ROOT
 from tests.test_deployment import filled
 
 #: The indexes by which people are found.

@@ -7,7 +7,7 @@ from sqlmodel import Session, col
 
 from subscribers.models import Subscriber, SubscriberStatus
 from subscribers.movement import Movement, movement
-from tests.editions import a_reader
+from tests.support.editions import a_reader
 from tests.web.scene import on_both
 
 WEEK = timedelta(weeks=1)

@@ -24,8 +24,8 @@ from subscribers.preferences import pause, set_pace
 from subscribers.privacy import Why, erase
 from subscribers.subscription import confirmed, leave
 from tests.conftest import Configure
-from tests.editions import SECRET, a_draft, a_reader
-from tests.mails import a_pair, a_tool
+from tests.support.editions import SECRET, a_draft, a_reader
+from tests.support.mails import a_pair, a_tool
 
 
 def an_edition(session: Session, *, at: datetime, of: int = 1, category: str = "Agents") -> Digest:

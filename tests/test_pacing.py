@@ -4,7 +4,7 @@ import pytest
 
 from newsletter.delivery.pacing import may_call
 from tests.conftest import Configure
-from tests.servers import Redis
+from tests.support.servers import Redis
 
 
 def calls_until_told_to_wait(name: str, most: int = 50) -> int:

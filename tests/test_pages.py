@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from digests.facts import ComparisonFacts, DetailFacts, PanelFacts, ReviewFacts, Verdict, slug_of
 from digests.reading.page_lines import PageRefused
 from digests.reading.pages import MOST_LINES, read_page
-from tests.effort import examples
-from tests.facts_strategies import comparisons
-from tests.page_printer import Manner, as_extract_says, extract, full_page
+from tests.support.effort import examples
+from tests.support.facts_strategies import comparisons
+from tests.support.page_printer import Manner, as_extract_says, extract, full_page
 
 EXAMPLES: Final = Path(__file__).parent.parent / "newsletter" / "examples"
 DATA: Final = Path(__file__).parent / "data" / "pages"

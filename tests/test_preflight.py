@@ -27,7 +27,7 @@ from newsletter.preflight.parts import text_part
 from newsletter.preflight.weight import weigh, weight
 from subscribers.models import Subscriber
 from tests.conftest import Configure
-from tests.preflight_cases import HOUSE, a_mail, an_edition, facts, only
+from tests.support.preflight_cases import HOUSE, a_mail, an_edition, facts, only
 from tests.web.scene import a_draft, a_reader
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)

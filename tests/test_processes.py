@@ -14,8 +14,8 @@ import redis as redis_client
 
 from newsletter import launch
 from newsletter.cli import serving
-from tests.processes import ROOT, Kept, ProcessError, free_port, wait_until
-from tests.servers import Postgres, Redis
+from tests.support.processes import ROOT, Kept, ProcessError, free_port, wait_until
+from tests.support.servers import Postgres, Redis
 
 pytestmark = pytest.mark.processes
 
@@ -25,7 +25,7 @@ IGNORES = [SLEEPS[0], "-c", DEAF + SLEEPS[2]]
 STARTS_AND_WAITS = """
 import sys, time
 from pathlib import Path
-from tests.processes import Kept
+from tests.support.processes import Kept
 process = Kept([sys.executable, "-c", "import time; time.sleep(600)"], log=Path(sys.argv[1]))
 print(process.pid, flush=True)
 time.sleep(600)
@@ -127,7 +127,9 @@ def test_a_durable_redis_remembers(tmp_path: Path) -> None:
 
 def test_a_port_is_one_runs_own_until_its_process_ends() -> None:
     port = free_port()
-    asks = "from tests.processes import free_port; import sys; free_port([int(sys.argv[1])])"
+    asks = (
+        "from tests.support.processes import free_port; import sys; free_port([int(sys.argv[1])])"
+    )
     other = [sys.executable, "-c", asks, str(port)]
 
     refused = subprocess.run(other, cwd=ROOT, capture_output=True, text=True, check=False)

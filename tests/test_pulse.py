@@ -16,8 +16,8 @@ from newsletter.database import reading
 from newsletter.pulse import Part
 from newsletter.tasks.beating import Sign, lag_of
 from tests.conftest import Configure
-from tests.processes import free_port, running, surroundings, wait_until
-from tests.servers import Redis
+from tests.support.processes import free_port, running, surroundings, wait_until
+from tests.support.servers import Redis
 
 
 def test_a_process_that_says_nothing_for_many_ticks_has_fallen_silent(

@@ -8,7 +8,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from newsletter.cli.refusals import in_a_sentence
 from newsletter.database import open_engine
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

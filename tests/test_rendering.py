@@ -19,8 +19,8 @@ from newsletter.rendering.card import card
 from newsletter.rendering.inert import BREAK, address, inert, line
 from newsletter.rendering.mjml import checked, compiled, minified
 from newsletter.rendering.prose import as_html, as_text
-from tests.effort import examples
-from tests.mails import (
+from tests.support.effort import examples
+from tests.support.mails import (
     HOUSE,
     SKIP,
     Skeleton,

@@ -19,7 +19,7 @@ from newsletter.editions import production
 from newsletter.settings import settings
 from newsletter.web.site import situation
 from tests.conftest import Configure
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

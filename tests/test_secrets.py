@@ -27,7 +27,7 @@ from newsletter.settings import Settings, SettingsError, settings
 from newsletter.settings.providers import ProviderSettings
 from subscribers.models import Subscriber
 from tests.conftest import Configure, forget
-from tests.processes import Kept, free_port, running
+from tests.support.processes import Kept, free_port, running
 from tests.web.scene import a_reader, a_sent_edition, link
 from tests.web.staffing import code_at
 

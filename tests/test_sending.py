@@ -18,8 +18,8 @@ from subscribers.engagement import Observation, record
 from subscribers.models import Subscriber
 from subscribers.subscription import leave
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, an_approved_digest, readers
-from tests.fakes import RememberingEsp
+from tests.support.editions import a_sending_digest, an_approved_digest, readers
+from tests.support.fakes import RememberingEsp
 
 TWENTY = 20
 

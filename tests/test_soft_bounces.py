@@ -17,7 +17,7 @@ from newsletter.tasks.bounces import soft_bounces
 from subscribers import barring, joining
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
 from tests.conftest import Configure
-from tests.editions import a_draft, a_reader
+from tests.support.editions import a_draft, a_reader
 from tests.web.scene import on_both
 
 SOFT, DELIVERED, HARD = EventKind.soft_bounced, EventKind.delivered, EventKind.hard_bounced

@@ -17,7 +17,7 @@ from newsletter.database import unit_of_work
 from newsletter.delivery.circuit import Circuit
 from newsletter.overview import Overview
 from newsletter.pulse import Part
-from tests.editions import a_sending_digest, readers
+from tests.support.editions import a_sending_digest, readers
 from tests.web.scene import on_both
 
 

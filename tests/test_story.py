@@ -32,7 +32,7 @@ from newsletter.web.app import create_app
 from subscribers.engagement import people_by_kind
 from subscribers.models import Subscriber, SubscriberStatus
 from tests.conftest import Configure
-from tests.processes import free_port, running
+from tests.support.processes import free_port, running
 
 ADA, GRACE, LINUS = "ada@readers.example", "grace@readers.example", "linus@readers.example"
 MISTYPED = "refuse+typo@readers.example"  # the sandbox refuses this one in the call

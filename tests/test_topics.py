@@ -21,8 +21,8 @@ from newsletter.delivery import dispatch
 from newsletter.editions import production
 from newsletter.web.desk import mail
 from subscribers.models import Subscriber, SubscriberStatus
-from tests.editions import a_draft, a_reader, an_approved_digest
-from tests.mails import a_pair, a_tool
+from tests.support.editions import a_draft, a_reader, an_approved_digest
+from tests.support.mails import a_pair, a_tool
 
 masks = st.integers(min_value=0, max_value=0b11111)
 TOPICS = tuple(Topic(bit=bit, slug=f"t{bit}", name=f"T {bit}") for bit in range(5))

@@ -16,8 +16,8 @@ from newsletter.delivery import sending
 from newsletter.esp import Event, EventKind
 from newsletter.web import webhooks
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, readers
-from tests.fakes import RememberingEsp
+from tests.support.editions import a_sending_digest, readers
+from tests.support.fakes import RememberingEsp
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 

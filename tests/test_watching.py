@@ -39,7 +39,7 @@ from newsletter.watching.conditions import (
 )
 from newsletter.watching.looking import look_after
 from tests.conftest import Configure
-from tests.editions import a_draft, a_sending_digest, readers
+from tests.support.editions import a_draft, a_sending_digest, readers
 from tests.web import scene
 from tests.web.scene import on_both
 from tests.web.staffing import an_account

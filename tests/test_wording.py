@@ -16,8 +16,8 @@ from digests.words.wording import (
     suggestions,
     without_repeats,
 )
-from tests.effort import examples
-from tests.mails import MIXED, SHIP, SKIP, a_pair, a_review, a_tool, entries, the_pages
+from tests.support.effort import examples
+from tests.support.mails import MIXED, SHIP, SKIP, a_pair, a_review, a_tool, entries, the_pages
 
 
 def told(*pages: ComparisonFacts) -> tuple[str, str, str]:

@@ -18,8 +18,8 @@ from newsletter import database
 from newsletter.editions import production
 from newsletter.preflight import shapes
 from tests.benchmarks.installation import installation
-from tests.processes import ROOT
-from tests.servers import Postgres
+from tests.support.processes import ROOT
+from tests.support.servers import Postgres
 from tests.web.scene import a_draft
 
 Say = Callable[[str], None]

@@ -21,7 +21,7 @@ from newsletter.web.app import create_app
 from tests.benchmarks.installation import installation
 from tests.benchmarks.pages import LIMIT
 from tests.benchmarks.table import Figure
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 from tests.web.scene import DATA
 
 Say = Callable[[str], None]

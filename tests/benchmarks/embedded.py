@@ -18,8 +18,8 @@ from subscribers.models import Subscriber, SubscriberStatus
 from tests.benchmarks.installation import installation
 from tests.benchmarks.sending import HTML_BYTES
 from tests.benchmarks.table import Figure
-from tests.editions import an_approved_digest
-from tests.processes import Kept, free_port, surroundings
+from tests.support.editions import an_approved_digest
+from tests.support.processes import Kept, free_port, surroundings
 
 PEOPLE: Final = 50_000
 

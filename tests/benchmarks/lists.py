@@ -19,7 +19,7 @@ from newsletter.readers import importing
 from subscribers.importing.bulk import Fate, Terms
 from tests.benchmarks.installation import installation
 from tests.benchmarks.table import Figure
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 
 Say = Callable[[str], None]
 

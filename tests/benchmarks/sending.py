@@ -23,9 +23,9 @@ from digests.ledger.receipt import receipt
 from digests.models import Batch, BatchStatus, Digest
 from newsletter.database import migrate, open_engine
 from tests.benchmarks.table import Figure
-from tests.editions import an_approved_digest
-from tests.processes import Kept, command, free_port, surroundings, wait_until
-from tests.servers import Postgres, Redis
+from tests.support.editions import an_approved_digest
+from tests.support.processes import Kept, command, free_port, surroundings, wait_until
+from tests.support.servers import Postgres, Redis
 
 WORKERS: Final = 2
 PER_CALL: Final = 1000

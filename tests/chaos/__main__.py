@@ -21,7 +21,7 @@ from tests.chaos.nest import Nest
 from tests.chaos.report import Report, table
 from tests.chaos.sabotage import SABOTAGES
 from tests.chaos.storm import PACE, Storm, stuck
-from tests.servers import Postgres, Redis
+from tests.support.servers import Postgres, Redis
 
 _WIDTH: Final = 110
 _PATIENCE: Final = 120.0  # seconds that even the smallest run may take on a busy machine

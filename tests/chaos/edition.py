@@ -21,7 +21,7 @@ from newsletter.settings import settings
 from subscribers.addresses import address_key
 from subscribers.audience import audience
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
-from tests.editions import a_draft, an_approved_digest
+from tests.support.editions import a_draft, an_approved_digest
 
 THIS_WEEK: Final = "2026-W48"
 LAST_WEEK: Final = "2026-W47"

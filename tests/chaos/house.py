@@ -14,8 +14,8 @@ import psycopg
 
 from newsletter.database import engine
 from tests.chaos.nest import Nest, children_of, send
-from tests.processes import free_port
-from tests.servers import Postgres, Redis
+from tests.support.processes import free_port
+from tests.support.servers import Postgres, Redis
 
 #: Seconds. The provider's index is quicker than the lag after which its "no" is believed, and a
 #: frozen process thaws within lease and lag: that much the service promises to survive.

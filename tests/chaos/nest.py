@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import psutil
 
-from tests.processes import Kept, surroundings, wait_until
+from tests.support.processes import Kept, surroundings, wait_until
 
 
 class Nest:

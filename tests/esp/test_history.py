@@ -8,7 +8,7 @@ from newsletter.esp.history import Remembers
 from newsletter.sandbox.config import DIALECTS
 from tests.esp.mailings import a_mailing
 from tests.esp.sandboxes import Sandbox
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 TELLING = ("sendgrid", "mailgun", "brevo")
 remembering = pytest.mark.parametrize("name", TELLING)

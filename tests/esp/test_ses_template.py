@@ -5,9 +5,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from newsletter.esp.ses.template import Braces
-from tests.effort import examples
 from tests.esp.providers import handlebars
 from tests.esp.test_merging import plainly
+from tests.support.effort import examples
 
 VALUES = {"token": "abc", "a": "1"}
 brackets = st.lists(

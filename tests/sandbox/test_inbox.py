@@ -14,7 +14,7 @@ from newsletter.sandbox.config import Keys
 from newsletter.sandbox.preview import framed
 from tests.sandbox.calls import a_mail, a_person
 from tests.sandbox.conftest import Hook, Sandboxes, WaitUntil
-from tests.soundness import is_sound
+from tests.support.soundness import is_sound
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

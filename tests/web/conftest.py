@@ -18,8 +18,8 @@ from newsletter.links import Purpose
 from newsletter.providers import provider
 from newsletter.web.app import create_app
 from tests.conftest import Configure
-from tests.processes import free_port, running, wait_until
-from tests.soundness import DESKTOP
+from tests.support.processes import free_port, running, wait_until
+from tests.support.soundness import DESKTOP
 from tests.web.scene import Sent, a_reader, a_sent_edition, link
 
 if TYPE_CHECKING:

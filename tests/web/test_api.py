@@ -17,8 +17,8 @@ from digests.store import intake
 from newsletter.database import unit_of_work
 from newsletter.web.site import published
 from tests.conftest import Configure
-from tests.effort import examples
-from tests.mails import SHIP, SKIP, a_pair, a_tool
+from tests.support.effort import examples
+from tests.support.mails import SHIP, SKIP, a_pair, a_tool
 from tests.web.scene import on_both
 
 ATOM = "{http://www.w3.org/2005/Atom}"

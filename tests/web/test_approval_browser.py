@@ -15,7 +15,7 @@ from newsletter.database import reading, unit_of_work
 from newsletter.delivery import dispatch
 from newsletter.editions import deadlines, production
 from newsletter.service_mail import ServiceMail
-from tests.soundness import DESKTOP, is_sound
+from tests.support.soundness import DESKTOP, is_sound
 from tests.web.scene import a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 

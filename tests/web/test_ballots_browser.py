@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.conftest import Configure
-from tests.soundness import PHONE, is_sound
+from tests.support.soundness import PHONE, is_sound
 from tests.web.scene import Sent
 
 pytestmark = pytest.mark.browser

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from digests.facts import ComparisonFacts, ToolFacts
 from digests.store import intake
 from newsletter.database import unit_of_work
-from tests.mails import SHIP, SKIP, a_pair, a_tool
-from tests.soundness import is_sound
+from tests.support.mails import SHIP, SKIP, a_pair, a_tool
+from tests.support.soundness import is_sound
 
 
 def take_in(*pages: ComparisonFacts, now: datetime) -> None:

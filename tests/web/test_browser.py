@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from newsletter.database import unit_of_work
-from tests.soundness import PHONE, is_sound
+from tests.support.soundness import PHONE, is_sound
 from tests.web.scene import Sent, a_draft, status_of
 
 pytestmark = pytest.mark.browser

@@ -21,8 +21,8 @@ from subscribers.bulk import BulkAction, BulkChange, BulkStatus, Deed, NobodyToD
 from subscribers.looking import Wanted
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
 from subscribers.privacy import Why
-from tests.editions import readers
-from tests.soundness import is_sound
+from tests.support.editions import readers
+from tests.support.soundness import is_sound
 from tests.web.scene import Sent, a_reader, on_both, status_of
 from tests.web.staffing import signed_in, signed_in_browser
 

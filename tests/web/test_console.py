@@ -12,7 +12,7 @@ from newsletter import pulse
 from newsletter.accounts.models import AuditEntry, Role
 from newsletter.database import reading, unit_of_work
 from newsletter.pulse import Part
-from tests.editions import a_sending_digest, readers
+from tests.support.editions import a_sending_digest, readers
 from tests.web.scene import on_both
 from tests.web.staffing import Staff, signed_in
 

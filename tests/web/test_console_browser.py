@@ -10,8 +10,8 @@ from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
 from newsletter.delivery.circuit import Circuit
 from newsletter.pulse import Part
-from tests.editions import a_sending_digest, readers
-from tests.soundness import is_sound
+from tests.support.editions import a_sending_digest, readers
+from tests.support.soundness import is_sound
 from tests.web.staffing import signed_in_browser
 from tests.web.test_console import may_claim
 

@@ -20,7 +20,7 @@ from newsletter.database import reading, unit_of_work
 from newsletter.editions import production
 from newsletter.service_mail import ServiceMail
 from subscribers.models import Subscriber, SubscriberStatus
-from tests.mails import a_pair, a_tool
+from tests.support.mails import a_pair, a_tool
 from tests.web.scene import Sent, a_draft, a_reader, on_both
 from tests.web.staffing import Staff, signed_in
 

@@ -15,9 +15,9 @@ from digests.store import intake
 from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
 from newsletter.editions import editing, production
-from tests.mails import a_pair, a_tool
-from tests.processes import wait_until
-from tests.soundness import DESKTOP, is_sound
+from tests.support.mails import a_pair, a_tool
+from tests.support.processes import wait_until
+from tests.support.soundness import DESKTOP, is_sound
 from tests.web.scene import DATA, a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 

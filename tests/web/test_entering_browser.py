@@ -10,8 +10,8 @@ from newsletter.accounts import audit, tokens
 from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
-from tests.processes import wait_until
-from tests.soundness import DESKTOP, is_sound
+from tests.support.processes import wait_until
+from tests.support.soundness import DESKTOP, is_sound
 from tests.web.staffing import an_account, code_at, comes_in, signed_in_browser
 from tests.web.test_mailed_link import ADA, letters, mailed_path
 

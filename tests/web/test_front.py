@@ -15,8 +15,8 @@ from newsletter.clock import utc_now
 from newsletter.database import unit_of_work
 from newsletter.pulse import Part
 from newsletter.web import health
-from tests import editions
 from tests.conftest import Configure
+from tests.support import editions
 from tests.web.scene import Sent, a_draft, on_both
 from tests.web.staffing import signed_in
 

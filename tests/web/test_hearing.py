@@ -22,7 +22,7 @@ from newsletter.tasks.hearing import hear
 from newsletter.watching.looking import without_events
 from subscribers.engagement import people_by_kind
 from tests.conftest import Configure
-from tests.editions import readers
+from tests.support.editions import readers
 from tests.web.scene import ADA, Sent, on_both, status_of
 
 Chapters = list[Chapter | CannotTell]

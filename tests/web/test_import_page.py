@@ -22,7 +22,7 @@ from subscribers import subscription
 from subscribers.importing import bulk
 from subscribers.models import Consent, Subscriber
 from subscribers.privacy import Why
-from tests.soundness import is_sound
+from tests.support.soundness import is_sound
 from tests.web.scene import Sent, on_both
 from tests.web.staffing import signed_in, signed_in_browser
 

@@ -19,7 +19,7 @@ from subscribers.joining import forget_the_unconfirmed
 from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppression
 from subscribers.subscription import find, leave
 from tests.conftest import Configure
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 from tests.web.scene import Sent, on_both
 
 NEW = "Grete.Hermann@readers.example"

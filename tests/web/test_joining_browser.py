@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from newsletter.service_mail import Kind
-from tests.processes import ROOT
-from tests.soundness import PHONE, is_sound
+from tests.support.processes import ROOT
+from tests.support.soundness import PHONE, is_sound
 from tests.web.scene import Sent
 from tests.web.test_joining import confirmation, letters, person
 

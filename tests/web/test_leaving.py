@@ -17,7 +17,7 @@ from newsletter.clock import utc_now
 from newsletter.database import reading
 from newsletter.links import Purpose
 from subscribers.models import Consent, Subscriber
-from tests.effort import examples
+from tests.support.effort import examples
 from tests.web.scene import Sent, erase, on_both, seen, status_of
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}

@@ -13,8 +13,8 @@ from newsletter.accounts import tokens
 from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
 from newsletter.pulse import Part
-from tests.editions import a_sending_digest, readers
-from tests.processes import ROOT
+from tests.support.editions import a_sending_digest, readers
+from tests.support.processes import ROOT
 from tests.web.scene import on_both
 from tests.web.staffing import an_account
 

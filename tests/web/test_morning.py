@@ -25,8 +25,8 @@ from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from newsletter.tasks import ticks
 from newsletter.web.desk.mail import in_scheme
-from tests.processes import wait_until
-from tests.soundness import DESKTOP, PHONE, is_sound
+from tests.support.processes import wait_until
+from tests.support.soundness import DESKTOP, PHONE, is_sound
 from tests.web.scene import a_draft, a_reader
 from tests.web.staffing import signed_in_browser
 

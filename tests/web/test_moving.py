@@ -29,7 +29,7 @@ from subscribers.models import Consent, Subscriber, SubscriberStatus, Suppressio
 from subscribers.moving import AddressChange
 from subscribers.privacy import Why
 from subscribers.subscription import add_confirmed
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 from tests.web.scene import ADA, Sent, on_both, status_of
 from tests.web.test_privacy import letters, mailed
 

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, Page, expect
 from newsletter.database import reading
 from newsletter.service_mail import Kind
 from subscribers.models import Subscriber
-from tests.soundness import PHONE, is_sound
+from tests.support.soundness import PHONE, is_sound
 from tests.web.scene import Sent
 from tests.web.test_privacy import mailed
 

@@ -14,8 +14,8 @@ from newsletter.accounts.models import Role
 from newsletter.database import reading, unit_of_work
 from newsletter.doctor import examining
 from tests.conftest import Configure
-from tests.processes import wait_until
-from tests.soundness import DESKTOP, PHONE, is_sound
+from tests.support.processes import wait_until
+from tests.support.soundness import DESKTOP, PHONE, is_sound
 from tests.web.scene import Sent, a_draft
 from tests.web.staffing import SECRET, an_account, code_at, signed_in_browser
 from tests.web.test_doctor import found

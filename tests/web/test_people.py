@@ -19,7 +19,7 @@ from newsletter.service_mail import ServiceMail
 from subscribers import barring, looking
 from subscribers.looking import Wanted
 from subscribers.models import Subscriber, SubscriberStatus, Suppression
-from tests.soundness import is_sound
+from tests.support.soundness import is_sound
 from tests.web.scene import Sent, a_reader, on_both
 from tests.web.staffing import signed_in, signed_in_browser
 

@@ -28,7 +28,7 @@ from subscribers.models import Consent, Subscriber, Suppression
 from subscribers.privacy import Erasure, Why
 from subscribers.subscription import AddressSuppressed, add_confirmed
 from tests.conftest import Configure
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 from tests.web.scene import ADA, Sent, on_both
 
 YEARS = timedelta(days=4 * 365)

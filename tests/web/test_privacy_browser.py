@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from newsletter.service_mail import Kind
-from tests.soundness import is_sound
+from tests.support.soundness import is_sound
 from tests.web.scene import ADA, Sent
 from tests.web.test_privacy import mailed
 

@@ -9,7 +9,7 @@ from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
 from newsletter.feedback import recording, reporting
 from subscribers.engagement import Reader
-from tests.soundness import is_sound
+from tests.support.soundness import is_sound
 from tests.web.scene import Sent
 from tests.web.staffing import signed_in_browser
 from tests.web.test_reports import clicked

@@ -10,7 +10,7 @@ from newsletter import pulse
 from newsletter.accounts.models import Role
 from newsletter.database import unit_of_work
 from newsletter.pulse import Part
-from tests.soundness import is_sound
+from tests.support.soundness import is_sound
 from tests.web.scene import Sent
 from tests.web.staffing import signed_in_browser
 

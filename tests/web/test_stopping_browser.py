@@ -22,9 +22,9 @@ from newsletter.accounts.models import Role
 from newsletter.clock import utc_now
 from newsletter.database import reading, unit_of_work
 from tests.conftest import Configure
-from tests.editions import a_sending_digest, readers
-from tests.processes import free_port, running, wait_until
-from tests.servers import Redis
+from tests.support.editions import a_sending_digest, readers
+from tests.support.processes import free_port, running, wait_until
+from tests.support.servers import Redis
 from tests.web.staffing import signed_in_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]

@@ -24,7 +24,7 @@ from newsletter.settings import settings
 from subscribers.engagement import Engagement, Reader
 from subscribers.models import Subscriber, Suppression
 from tests.conftest import Configure
-from tests.editions import readers
+from tests.support.editions import readers
 from tests.web.scene import a_sent_edition, on_both
 from tests.web.test_scanner import everything
 from tests.web.test_webhooks import signature

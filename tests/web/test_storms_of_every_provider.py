@@ -18,7 +18,6 @@ from newsletter.database import reading, unit_of_work
 from newsletter.web import webhooks
 from subscribers.engagement import Engagement
 from subscribers.models import Subscriber
-from tests.editions import readers
 from tests.esp import test_events as words
 from tests.esp.mailings import NOW
 from tests.esp.webhook_calls import (
@@ -30,6 +29,7 @@ from tests.esp.webhook_calls import (
     by_ses,
     listener,
 )
+from tests.support.editions import readers
 from tests.web.scene import a_sent_edition
 
 PEOPLE: Final = 12

@@ -25,9 +25,9 @@ from newsletter.editions import production
 from newsletter.service_mail import ServiceMail
 from newsletter.tasks import ticks
 from tests.conftest import Configure
-from tests.mails import a_pair, a_tool
-from tests.processes import wait_until
-from tests.soundness import DESKTOP, PHONE, is_sound
+from tests.support.mails import a_pair, a_tool
+from tests.support.processes import wait_until
+from tests.support.soundness import DESKTOP, PHONE, is_sound
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 

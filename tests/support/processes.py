@@ -17,7 +17,7 @@ from typing import IO, Final, Self
 
 import httpx
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
 #: Below 32768, from where on Linux takes the ports of outgoing connections.
 _PORTS: Final = range(18_000, 32_000)
 _OURS: Final[list[IO[str]]] = []  # held open: closing one gives its port back

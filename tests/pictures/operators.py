@@ -1,4 +1,4 @@
-"""Pictures of the operators' pages for docs/pictures: ``python -m tests.operators_pictures [FOLDER]``."""
+"""Pictures of the operators' pages for docs/pictures: ``python -m tests.pictures.operators [FOLDER]``."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
@@ -13,9 +13,9 @@ from newsletter import database, pulse
 from newsletter.demo import take_in_examples
 from newsletter.pulse import Part
 from subscribers.models import Subscriber, SubscriberStatus
-from tests.camera import Picture, take_all
-from tests.editions import a_reader, a_sending_digest
-from tests.processes import ROOT
+from tests.pictures.camera import Picture, take_all
+from tests.support.editions import a_reader, a_sending_digest
+from tests.support.processes import ROOT
 from tests.web.staffing import an_account
 
 #: A Monday, nine o'clock in Berlin and half a minute.

@@ -1,6 +1,6 @@
 """Starts one program and sees to it that it never outlives whoever wanted it.
 
-Run as a script by ``tests.processes.Kept``. Its standard input is a pipe which
+Run as a script by ``tests.support.processes.Kept``. Its standard input is a pipe which
 the one who started it holds open: when that end closes, for whatever reason
 (a test run killed with SIGKILL among them), the program is asked to end and,
 if it does not, ended with everything in its process group.

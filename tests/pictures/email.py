@@ -1,4 +1,4 @@
-"""Pictures of the mail for docs/pictures: ``python -m tests.email_pictures [FOLDER]``."""
+"""Pictures of the mail for docs/pictures: ``python -m tests.pictures.email [FOLDER]``."""
 
 import sys
 from dataclasses import replace
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from digests.facts import Verdict
 from digests.week_said import ToolSaid, WeekSaid
 from newsletter.rendering import render
-from tests.camera import Scheme, a_browser
-from tests.mails import HOUSE, an_edition, entries, filled, the_pages
+from tests.pictures.camera import Scheme, a_browser
+from tests.support.mails import HOUSE, an_edition, entries, filled, the_pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -1,6 +1,6 @@
 """Every address of the service, as docs/addresses.md has them: made of the routes themselves.
 
-.venv/bin/python -m tests.addresses > docs/addresses.md
+.venv/bin/python -m tests.support.addresses > docs/addresses.md
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ _TITLES: Final = {
 _INTRODUCTION: Final = """\
 # Every address
 
-Made of the routes themselves (`python -m tests.addresses`); a test holds it to them. `HEAD` is answered
-wherever `GET` is, and neither changes anything but what is observed of a reader. How the pages behave is in
-[pages.md](pages.md), who may open the staff's in [accounts.md](accounts.md). Only what programs may read is
-published as OpenAPI (`/api/openapi.json`): most addresses are personal.
+Made of the routes themselves (`python -m tests.support.addresses`); a test holds it to them. `HEAD` is
+answered wherever `GET` is, and neither changes anything but what is observed of a reader. How the pages
+behave is in [pages.md](pages.md), who may open the staff's in [accounts.md](accounts.md). Only what programs
+may read is published as OpenAPI (`/api/openapi.json`): most addresses are personal.
 """
 
 

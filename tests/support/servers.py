@@ -20,7 +20,7 @@ from typing import Final, Self
 import psycopg
 import redis as redis_client
 
-from tests.processes import Kept, ProcessError, free_port, wait_until
+from tests.support.processes import Kept, ProcessError, free_port, wait_until
 
 #: A test's data need not survive a power cut. They must survive SIGKILL, so commits stay
 #: synchronous: what was committed is in the operating system's hands.

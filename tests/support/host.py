@@ -1,6 +1,6 @@
 """``newsletter`` as on a host of its own: with an address of its own, and a clock that is wrong.
 
-Run as a program: ``python -m tests.host ADDRESS SECONDS COMMAND [ARGUMENT ...]``. What it
+Run as a program: ``python -m tests.support.host ADDRESS SECONDS COMMAND [ARGUMENT ...]``. What it
 connects to over TCP sees it come from ADDRESS, one of the loopback network's; its clock is
 SECONDS ahead (or behind, below zero). Nothing else is different.
 """

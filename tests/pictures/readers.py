@@ -1,4 +1,4 @@
-"""Pictures of the readers' pages for docs/pictures: ``python -m tests.readers_pictures [FOLDER]``."""
+"""Pictures of the readers' pages for docs/pictures: ``python -m tests.pictures.readers [FOLDER]``."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from newsletter import database
 from newsletter.demo import INVENTIONS, take_in_examples
 from newsletter.links import Purpose
 from subscribers.models import Subscriber
-from tests.camera import Picture, take_all
+from tests.pictures.camera import Picture, take_all
 from tests.web.scene import ADA, DATA, a_reader, a_sent_edition, link
 
 NOW: Final = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

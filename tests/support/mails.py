@@ -27,7 +27,7 @@ _PAGES: Final = (
 
 def the_pages() -> list[ComparisonFacts]:
     """Three real compare pages, the last one an extract."""
-    data = Path(__file__).parent / "data"
+    data = Path(__file__).parent.parent / "data"
     return [
         ComparisonFacts.model_validate_json((data / f"{slug}.json").read_bytes()) for slug in _PAGES
     ]

@@ -1,4 +1,4 @@
-"""Pictures of the desk for docs/pictures: ``python -m tests.desk_pictures [FOLDER]``."""
+"""Pictures of the desk for docs/pictures: ``python -m tests.pictures.desk [FOLDER]``."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -17,10 +17,10 @@ from newsletter.feedback.reporting import EditionFigures, Figures, Range
 from newsletter.reach import LinkAnswer, key_of
 from newsletter.reach import Verdict as Reached
 from subscribers.models import Subscriber, SubscriberStatus
-from tests.camera import Picture, take_all
-from tests.mails import a_pair, a_tool
-from tests.people_pictured import a_list, somebody
-from tests.processes import ROOT
+from tests.pictures.camera import Picture, take_all
+from tests.pictures.people import a_list, somebody
+from tests.support.mails import a_pair, a_tool
+from tests.support.processes import ROOT
 from tests.web.scene import DATA, a_draft
 
 NOW: Final = datetime(2026, 11, 23, 7, 10, tzinfo=UTC)

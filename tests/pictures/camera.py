@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from newsletter.clock import utc_now
 from newsletter.web.app import create_app
-from tests.processes import free_port, wait_until
+from tests.support.processes import free_port, wait_until
 from tests.web.staffing import signed_in_browser
 
 if TYPE_CHECKING:

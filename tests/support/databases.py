@@ -5,7 +5,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import Connection, sql
 
-from tests.servers import Postgres
+from tests.support.servers import Postgres
 
 #: Bytes up to which a table is swept rather than made anew: no file changes, so it costs nothing.
 _SMALL: Final = 1 << 20
