@@ -20,6 +20,7 @@ from newsletter.settings import settings
 __all__ = [
     "PAGE",
     "Edition",
+    "Neighbours",
     "NotInTheArchive",
     "editions",
     "html",
@@ -107,8 +108,12 @@ def neighbours(session: Session, edition: Edition) -> Neighbours:
     )
     later = _EDITION.where(tuple_(*_ORDER) > (edition.sent_at, edition.id)).order_by(*_ORDER)
     found = [session.execute(query.limit(1)).first() for query in (earlier, later)]
-    before, after = (row[0].issue if row else None for row in found)
-    return Neighbours(before, after)
+    before, after = (row[0] if row else None for row in found)
+    return Neighbours(
+        before=before and before.issue,
+        after=after and after.issue,
+        since=after and after.finished_at,
+    )
 
 
 def html(session: Session, edition: Edition) -> str:

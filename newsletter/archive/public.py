@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import Final
 
@@ -17,10 +18,11 @@ _SAID: Final = {"joined": "an earlier day"}
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """The issues before and after one."""
+    """The issues before and after one, and since when there is one after it."""
 
     before: str | None
     after: str | None
+    since: datetime | None = None
 
 
 def html_of(html: str, links: Sequence[str], *, issue: str, base: str) -> str:

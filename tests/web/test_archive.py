@@ -3,6 +3,7 @@
 import io
 import re
 from datetime import datetime, time, timedelta
+from email.utils import format_datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -187,6 +188,11 @@ def test_the_index_and_the_feed_have_the_newest_first_and_lead_on(
     assert "SmolVLM2 vs Mistral 3 Small" in (content.text or "")
     assert 'rel="prev" href="' in web.get(f"/archive/{sent.issue}").text
     assert 'rel="next"' in web.get("/archive/old-1").text
+    # Whoever kept it before there was a next one does not keep it for ever.
+    then = format_datetime(now - timedelta(days=3), usegmt=True)
+    kept = web.get("/archive/old-1", headers={"if-modified-since": then})
+    assert kept.status_code == 200
+    assert kept.headers["last-modified"] == format_datetime(now, usegmt=True)
 
 
 @on_both

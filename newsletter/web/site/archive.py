@@ -8,7 +8,7 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from newsletter import archive
-from newsletter.archive import Edition
+from newsletter.archive import Edition, Neighbours
 from newsletter.archive.feed import ENTRIES, Item, atom
 from newsletter.archive.picture import Row, picture
 from newsletter.settings import settings
@@ -102,22 +102,23 @@ def text_of(request: Request, issue: str, session: Reading) -> Response:
 def show(request: Request, issue: str, session: Reading) -> Response:
     """The edition as it was approved and sent, between two marked insertions of ours."""
     edition = archive.one(session, issue)
+    around = archive.neighbours(session, edition)
     return kept(
         request,
-        _dressed(session, edition).encode(),
+        _dressed(session, edition, around).encode(),
         media_type="text/html",
-        changed_at=edition.sent_at,
+        changed_at=around.since or edition.sent_at,  # when the way on came to stand in it
         seconds=_MINUTES,
         headers={"content-security-policy": MAIL.format(ancestors="'none'")},
     )
 
 
-def _dressed(session: Session, edition: Edition) -> str:
+def _dressed(session: Session, edition: Edition, around: Neighbours) -> str:
     """The stored bytes with what a public page needs: how links to it look, and a way on."""
     context = {
         "edition": edition,
         "dated": _dated(edition),
-        "around": archive.neighbours(session, edition),
+        "around": around,
         "home": settings().web_url.rstrip("/"),
     }
     html = archive.html(session, edition)
