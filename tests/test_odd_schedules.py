@@ -2,14 +2,18 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
+from typer.testing import CliRunner
 
 from digests.reading import pages
 from digests.schedules import calendar, schedule_terms, turns
 from digests.schedules.schedule import Otherwise, untaken
 from digests.schedules.schedule_terms import Terms
 from digests.store import intake
+from newsletter.cli import app
+from newsletter.cli.refusals import in_a_sentence
 from newsletter.database import unit_of_work
 from newsletter.demo import EXAMPLES
 from newsletter.editions import production, steering
@@ -137,3 +141,18 @@ def test_one_whose_days_cannot_be_reckoned_stops_no_other(said: dict[str, Any]) 
         assert calendar.coming(session, count=3, only=known, now=NINE) == []
 
     assert tick(NINE) == ["2026-W48"]
+
+
+@pytest.mark.parametrize(
+    "words", [["pause", "weekly", "--until", "2026-12-07"], ["skip", "weekly", "2026-11-30"]]
+)
+def test_a_command_about_a_zone_that_this_machine_has_lost_says_so(words: list[str]) -> None:
+    a_schedule(zone="Mars/Olympus")
+
+    done = CliRunner().invoke(app, ["schedule", *words])
+
+    assert isinstance(done.exception, ZoneInfoNotFoundError)
+    assert in_a_sentence(done.exception) == (
+        "No time zone found with key Mars/Olympus: bring this machine's zone data up to date, or set "
+        "another zone."
+    )

@@ -1,6 +1,7 @@
 """What a command refuses with: one sentence on standard error, exit status 1."""
 
 from typing import Final
+from zoneinfo import ZoneInfoNotFoundError
 
 from psycopg.errors import InsufficientPrivilege, UndefinedColumn, UndefinedTable
 from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError, ProgrammingError
@@ -38,6 +39,8 @@ def in_a_sentence(error: Exception) -> str | None:
     """The sentence for whoever typed the command; None for what is our own mistake."""
     if isinstance(error, REFUSALS):
         return str(error)
+    if isinstance(error, ZoneInfoNotFoundError):
+        return f"{error.args[0]}: bring this machine's zone data up to date, or set another zone."
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}."
     return _of_the_database(error)
