@@ -2,15 +2,19 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from freezegun import freeze_time
+from sqlmodel import Session
 
 from newsletter import pulse
-from newsletter.database import reading
+from newsletter.clock import utc_now
+from newsletter.database import reading, unit_of_work
 from newsletter.pulse import Part
+from newsletter.settings import settings
 from newsletter.tasks import app
-from newsletter.tasks.beating import Scheduler
+from newsletter.tasks.beating import Scheduler, Sign
 from tests.conftest import Configure
 
 
@@ -23,6 +27,7 @@ def test_it_ends_although_the_connection_swallows_that_it_was_told_to(
 ) -> None:
     assert database
     configure(home=tmp_path / "var", schedules=tmp_path, tick=5)
+    assert settings()  # makes keys; made in a frozen moment, they would be this process's last
     sent: list[str] = []
 
     def told_to_end(self: Scheduler, entry: object, **_: object) -> None:
@@ -42,3 +47,28 @@ def test_it_ends_although_the_connection_swallows_that_it_was_told_to(
     assert len(sent) == 1
     with reading() as session:
         assert pulse.life(session, Part.beat, now=now).alive == ()
+
+
+def test_told_to_end_while_it_writes_its_sign_it_says_goodbye_once_that_is_over(
+    database: str, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row is locked by its own hand: a goodbye in the middle would wait for itself."""
+    assert database
+    configure(tick=5)
+    sign, write = Sign(Part.beat, 7), pulse.sign
+    with unit_of_work() as session:
+        pulse.sign(session, sign.part, sign.name, began_at=sign.began_at, now=utc_now())
+        assert len(pulse.life(session, Part.beat, now=utc_now()).alive) == 1
+
+    def told_to_end(session: Session, *given: Any, **named: Any) -> None:
+        write(session, *given, **named)
+        session.flush()
+        sign.leave()  # what Celery's handler of SIGTERM does before it raises
+        raise SystemExit
+
+    monkeypatch.setattr(pulse, "sign", told_to_end)
+    with pytest.raises(SystemExit):
+        sign.give()
+
+    with reading() as session:
+        assert pulse.life(session, Part.beat, now=utc_now()).alive == ()

@@ -33,12 +33,14 @@ class Sign:
         self.part, self.name = part, f"{socket.gethostname()}:{pid}"
         self.began_at = utc_now()
         self._next = 0.0
+        self._is_signing = self._has_left = False
 
     def give(self, *, lag: float | None = None, doing: str = "") -> None:
         """Write the sign when it is time for one."""
-        if time.monotonic() < self._next:
+        if self._has_left or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + max(10.0, settings().tick * 2)
+        self._is_signing = True
         try:
             with unit_of_work() as session:
                 pulse.sign(
@@ -52,9 +54,21 @@ class Sign:
                 )
         except SQLAlchemyError as error:
             log.warning("sign.lost", part=str(self.part), why=type(error).__name__)
+        finally:
+            self._is_signing = False
+            if self._has_left:
+                self._say_goodbye()
 
     def leave(self) -> None:
-        """Say that the process ends as it should."""
+        """Say that the process ends as it should.
+
+        Told to end while it writes its sign, it says so once that is over: its row is its own to wait for.
+        """
+        self._has_left = True
+        if not self._is_signing:
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
         try:
             with unit_of_work() as session:
                 pulse.leave(session, self.part, self.name, now=utc_now())
