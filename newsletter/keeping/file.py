@@ -122,9 +122,6 @@ def creating(target: Path) -> Iterator[Kept]:
     draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         opened = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise KeepingError(f"{target} cannot be written: {error.strerror}.") from error
-    try:
         with os.fdopen(opened, "w+b") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
                 yield Kept(zipped)

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import Final, cast
 
@@ -26,12 +28,11 @@ def take(store: Engine, kept: Kept, *, now: datetime, progress: Progress) -> Man
     """Copy *store* as it is at this moment into *kept*."""
     with ExitStack() as stack:
         with _in_words(_folder(store)):
-            folder = stack.enter_context(
-                TemporaryDirectory(
-                    prefix=".backup-", dir=_folder(store), ignore_cleanup_errors=True
-                )
-            )
-            copy = Path(folder) / _MEMBER
+            folder = _folder(store) / f".backup-{token_hex(8)}"
+            # Before it is there: whoever is told to end in between leaves nothing either.
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            copy = folder / _MEMBER
             os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(copy)) as target:
                 _copy(store, target, progress)

@@ -37,7 +37,7 @@ class Sign:
 
     def give(self, *, lag: float | None = None, doing: str = "") -> None:
         """Write the sign when it is time for one."""
-        if self._has_left or time.monotonic() < self._next:
+        if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + max(10.0, settings().tick * 2)
         self._is_signing = True
