@@ -91,13 +91,16 @@ def refusal(
         answer = JSONResponse({"detail": sentence}, status)
     else:
         title, advice = _TITLES.get(status, _TITLES[500] if status >= 500 else _TITLES[400])  # noqa: PLR2004 - HTTP's own boundary
+        room = request.url.path.split("/")[1]
+        if room in _STAFFS:
+            advice = _AT_WORK.get(status, advice)
         answer = page(
             "refusal.html",
             status=status,
             title=title,
             sentence=sentence,
             advice=advice,
-            archive=request.url.path.startswith("/archive/"),
+            back=(_OPEN | _STAFFS).get(room) if status != 403 else None,  # noqa: PLR2004 - not with their role
         )
     answer.headers.update(headers or {})
     return answer
@@ -112,6 +115,27 @@ def is_for_a_program(request: Request) -> bool:
     )
 
 
+#: Where the way back leads, and what stands on it: for everybody, and for the staff.
+_OPEN: Final = {
+    "archive": ("/archive", "Every edition"),
+    "compare": ("/compare", "Every comparison"),
+    "tools": ("/compare", "Every comparison"),
+}
+_STAFFS: Final = {
+    "desk": ("/desk", "All digests"),
+    "people": ("/people", "The subscribers"),
+    "schedules": ("/schedules", "The schedule"),
+    "console": ("/console", "The console"),
+    "reports": ("/reports", "The reports"),
+    "accounts": ("/accounts", "The accounts"),
+    "votes": ("/votes", "The votes"),
+}
+#: No mail leads to the staff's pages.
+_AT_WORK: Final = {
+    400: "Go back, and try it from the page you came from.",
+    404: "It may be gone, or have another name.",
+    405: "Go to the page that it belongs to, and use the button there.",
+}
 _TITLES: Final = {
     400: ("That did not work", "Go back, and try it from the page or the mail you came from."),
     401: ("Not without a key", "This address is for programs that hold a token."),

@@ -1,5 +1,7 @@
 """What goes wrong: a calm page or one JSON sentence, the right status, and never a traceback."""
 
+from datetime import datetime
+
 import pytest
 from fastapi import FastAPI
 from sqlalchemy.exc import OperationalError
@@ -10,10 +12,12 @@ from digests.making import corrections
 from digests.reading import exchange, page_lines
 from digests.schedules import schedule_terms, turns
 from newsletter import esp
+from newsletter.accounts.models import Role
 from newsletter.web import doors
 from newsletter.web.app import STATUS, status_of
 from subscribers import addresses, subscription
 from tests.web.scene import Sent
+from tests.web.staffing import signed_in
 
 HEADERS = {
     "content-security-policy": "default-src 'none'",
@@ -150,3 +154,16 @@ def test_browsers_are_held_to_https_exactly_when_that_is_our_address(
 def test_no_answer_sets_a_cookie(web: TestClient, sent: Sent) -> None:
     for path in ("/", f"/u/{sent.unsubscribe}", f"/p/{sent.preferences}", f"/v/{sent.view}"):
         assert "set-cookie" not in web.get(path).headers
+
+
+def test_whoever_works_here_is_led_back_to_their_own_pages(web: TestClient, now: datetime) -> None:
+    signed_in(web, roles={Role.editor, Role.operator}, now=now)
+    lost, nobody = web.get("/desk/2031-W01"), web.get("/people/999")
+    assert (lost.status_code, nobody.status_code) == (404, 404)
+    assert '<a href="/desk">All digests</a>' in lost.text
+    assert '<a href="/people">The subscribers</a>' in nobody.text
+    assert "If a link in a mail" not in lost.text + nobody.text
+
+    elsewhere = web.get("/compare/no-such-page")
+    assert "If a link in a mail led here" in elsewhere.text
+    assert '<a href="/compare">Every comparison</a>' in elsewhere.text
