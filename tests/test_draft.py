@@ -89,6 +89,8 @@ class TestWhatIsInIt:
 
     def test_words_are_one_line_and_a_subject_is_never_empty(self) -> None:
         assert draft_of(A).reworded(subject="One\n two ").subject == "One two"
+        turned = draft_of(A).reworded(subject="One \u202eowt\u202c", opening="Three\u2067 \x00four")
+        assert (turned.subject, turned.opening) == ("One owt", "Three four")
         with pytest.raises(BadWords, match="subject"):
             draft_of(A).reworded(subject=" ")
         with pytest.raises(BadWords, match="301 characters"):

@@ -1,5 +1,6 @@
 """An edition's content as one value, and every change that an editor can make to it."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Final, Self
@@ -12,6 +13,8 @@ from digests.words.voices import MOST
 _LINE: Final = 300
 _LONGEST_NOTE: Final = 2_000
 _LONGEST_OPENING: Final = 10_000
+#: What no mail brings: a NUL, which no database keeps, and what turns the letters after it around.
+_UNSEEN: Final = re.compile("[\x00\u202a-\u202e\u2066-\u2069]")
 
 
 class NotInIt(DigestError):
@@ -211,7 +214,7 @@ def _line(words: str | None, what: str, otherwise: str) -> str:
     """*words* as one line that its column holds."""
     if words is None:
         return otherwise
-    line = " ".join(words.replace("\x00", "").split())
+    line = " ".join(_UNSEEN.sub("", words).split())
     if len(line) > _LINE:
         raise BadWords(f"The {what} has {len(line)} characters; at most {_LINE} can be kept.")
     return line
@@ -219,7 +222,7 @@ def _line(words: str | None, what: str, otherwise: str) -> str:
 
 def _prose(words: str, longest: int) -> str:
     """*words* with plain line ends and nothing that a database refuses."""
-    prose = words.replace("\x00", "").replace("\r\n", "\n").replace("\r", "\n").strip()
+    prose = _UNSEEN.sub("", words).replace("\r\n", "\n").replace("\r", "\n").strip()
     if len(prose) > longest:
         raise BadWords(f"That has {len(prose):,} characters; at most {longest:,} can be kept.")
     return prose
